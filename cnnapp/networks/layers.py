@@ -57,14 +57,7 @@ class Linear(Frozen):
 Layer = Annotated[Conv | Pool | Activation | Dropout | Flatten | Linear, Field(discriminator="kind")]
 AnyLayer = Conv | Pool | Activation | Dropout | Flatten | Linear
 
-_PREFIX = {
-    "conv": lambda layer: "conv",
-    "pool": lambda layer: "pool",
-    "activation": lambda layer: layer.function,
-    "dropout": lambda layer: "dropout",
-    "flatten": lambda layer: "flatten",
-    "linear": lambda layer: "fc",
-}
+_PREFIX = {"conv": "conv", "pool": "pool", "dropout": "dropout", "flatten": "flatten", "linear": "fc"}
 
 
 def named(layers: Iterable[AnyLayer]) -> list[tuple[str, AnyLayer]]:
@@ -75,7 +68,7 @@ def named(layers: Iterable[AnyLayer]) -> list[tuple[str, AnyLayer]]:
     counts: dict[str, int] = {}
     result = []
     for layer in layers:
-        prefix = _PREFIX[layer.kind](layer)
+        prefix = layer.function if isinstance(layer, Activation) else _PREFIX[layer.kind]
         counts[prefix] = counts.get(prefix, 0) + 1
         result.append((f"{prefix}{counts[prefix]}", layer))
     return result
