@@ -51,6 +51,10 @@ class StoreUnusable(CnnAppError):
     """The home folder or its database cannot be used."""
 
 
+class DiskFull(CnnAppError):
+    """There is no room left on the disk that holds the home folder."""
+
+
 class ComputeFailed(CnnAppError):
     """A background computation crashed or took too long."""
 
