@@ -6,6 +6,7 @@ family's file); the form, the command line, the JSON and the error messages all 
 
 import json
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -20,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from cnnapp.errors import InvalidConfig, UnknownName
+from cnnapp.errors import InvalidConfig, UnknownName, requirement, shortened
 from cnnapp.registry import Registry
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ class DatasetConfig(Frozen):
     @field_validator("name")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        return DATASETS[name].name
+        try:
+            return DATASETS[name].name
+        except UnknownName as error:
+            raise ValueError(str(error)) from None
 
 
 class NetworkConfig(Frozen):
@@ -79,14 +83,19 @@ class TrainingConfig(Frozen):
         0.0, ge=0, lt=1, title="Momentum", description="Share of the last step that is kept in the next; sgd only"
     )
     weight_decay: float = Field(
-        0.0, ge=0, le=1, title="Weight decay", description="Pull of the weights towards zero; decoupled for adamw, L2 else"
+        0.0,
+        ge=0,
+        le=1,
+        title="Weight decay",
+        description="Pull of the weights towards zero; decoupled for adamw, L2 else",
     )
 
     @model_validator(mode="after")
     def _momentum_belongs_to_sgd(self) -> "TrainingConfig":
         if self.optimizer != "sgd" and self.momentum != 0:
             raise ValueError(
-                f"momentum is a setting of sgd, and {self.optimizer} has none, but it is {self.momentum:g}. Set it to 0."
+                f"momentum is a setting of sgd, and {self.optimizer} has none, but it is {self.momentum:g}. "
+                "Set it to 0."
             )
         return self
 
@@ -99,8 +108,12 @@ def _family_knobs(value: object, info: ValidationInfo) -> object:
         return value
     family = value.get("family", NetworkConfig.model_fields["family"].default)
     if not isinstance(family, str):
-        raise ValueError(f"family is {family!r}, but it must be a name.")
-    return NETWORKS[family].knobs.model_validate({**value, "family": family})
+        raise ValueError(f"family is {shortened(family)}, but it must be a name.")
+    try:
+        knobs = NETWORKS[family].knobs
+    except UnknownName as error:
+        raise ValueError(str(error)) from None
+    return knobs.model_validate({**value, "family": family})
 
 
 AnyNetwork = Annotated[SerializeAsAny[NetworkConfig], BeforeValidator(_family_knobs)]
@@ -124,9 +137,7 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise InvalidConfig("\n".join(dict.fromkeys(map(_line, error.errors())))) from error
-    except UnknownName as error:
-        raise InvalidConfig(str(error)) from error
+        raise InvalidConfig("\n".join(dict.fromkeys(_line(e, values) for e in error.errors()))) from error
 
 
 def override(config: RunConfig, assignments: Iterable[str]) -> RunConfig:
@@ -147,8 +158,9 @@ def override(config: RunConfig, assignments: Iterable[str]) -> RunConfig:
         target = values
         for part in path[:-1]:
             if not isinstance(target.get(part), dict):
-                known = ", ".join(target)
-                raise InvalidConfig(f"{'.'.join(path)} is not a setting: there is no {part!r}. Known: {known}.")
+                groups = [name for name, known in target.items() if isinstance(known, dict)]
+                hint = f" Known: {', '.join(groups)}." if groups else ""
+                raise InvalidConfig(f"{'.'.join(path)} is not a setting: there is no group {part!r}.{hint}")
             target = target[part]
         target[path[-1]] = value
     return parse_config(values)
@@ -160,39 +172,37 @@ def _split(assignment: str) -> tuple[list[str], Any]:
         raise InvalidConfig(f"{assignment!r} sets nothing: write it as training.epochs=3.")
     try:
         value = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # also numbers and nesting beyond what Python reads
         value = text.strip()
     return path.strip().split("."), value
 
 
-def _line(error: Any) -> str:
+def _line(error: Any, values: object) -> str:
     """One of pydantic's errors in our words: which setting, what it is, what it must be."""
     path = ".".join(str(part) for part in error["loc"])
-    where = f"{path} is {error['input']!r}, but it" if path else "The config"
-    limit = error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            return f"{path} is not a setting here. Look for a typing mistake, or leave it out."
+            return f"{path} is not a setting. {_close_setting(error['loc'], values)}"
         case "missing":
             return f"{path} is missing."
-        case "greater_than_equal":
-            return f"{where} must be at least {limit['ge']}."
-        case "greater_than":
-            return f"{where} must be more than {limit['gt']}."
-        case "less_than_equal":
-            return f"{where} must be at most {limit['le']}."
-        case "less_than":
-            return f"{where} must be less than {limit['lt']}."
-        case "literal_error":
-            return f"{where} must be one of {limit['expected']}."
-        case "int_parsing" | "int_type" | "int_from_float":
-            return f"{where} must be a whole number."
-        case "float_parsing" | "float_type" | "finite_number":
-            return f"{where} must be a number."
-        case "string_type":
-            return f"{where} must be a text."
         case "value_error":
-            text = str(limit["error"])
-            return text if path == "" or text.startswith(path) else f"{path}: {text}"
+            return f"{path}: {error['ctx']['error']}"
         case _:
-            return f"{where} cannot be used ({error['msg'].lower()})."
+            where = f"{path} is {shortened(error['input'])}, but it" if path else "A config"
+            return f"{where} must {requirement(error)}."
+
+
+def _close_setting(loc: tuple[object, ...], values: object) -> str:
+    *groups, name = map(str, loc)
+    group = ".".join(groups)
+    network = values.get("network") if isinstance(values, Mapping) else None
+    family = network.get("family", NetworkConfig().family) if isinstance(network, Mapping) else None
+    kinds: dict[str, type[BaseModel]] = {
+        "": RunConfig,
+        "dataset": DatasetConfig,
+        "network": NETWORKS[family].knobs if isinstance(family, str) and family in NETWORKS else NetworkConfig,
+        "training": TrainingConfig,
+    }
+    known = list(kinds[group].model_fields)
+    close = get_close_matches(name, known, n=1)
+    return f"Did you mean {'.'.join([*groups, close[0]])}?" if close else f"Known: {', '.join(known)}."

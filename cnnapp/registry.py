@@ -64,6 +64,6 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             self._discovered = True
 
     def _explain(self, name: str) -> str:
-        close = get_close_matches(name, self._entries, n=1)
+        close = get_close_matches(str(name).lower(), self._entries, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(self._entries)}."
         return f"There is no {self.kind} named {name!r}. {hint}"

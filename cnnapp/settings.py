@@ -6,11 +6,12 @@ These are properties of the machine, not of a run: what determines a run is in `
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from cnnapp.errors import InvalidSettings
+from cnnapp.errors import InvalidSettings, requirement, shortened
 
 PREFIX = "CNNAPP_"
 
@@ -18,17 +19,20 @@ PREFIX = "CNNAPP_"
 class Settings(BaseModel):
     """Each field is read from the environment variable of its name in capitals, with ``CNNAPP_`` before it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("cnnapp", appauthor=False)),
+        validate_default=True,
         description="Folder of the runs, their weights, and downloaded datasets",
     )
     data: str = Field("", description=f"Folders to look for datasets in, separated by {os.pathsep!r}; never written to")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     slots: int = Field(0, ge=0, le=64, description="Runs that train at once; 0: one per GPU, or one on a CPU machine")
     nice: int = Field(10, ge=0, le=19, description="How far a worker's priority is lowered, so that pages stay quick")
-    max_restarts: int = Field(5, ge=0, description="Restarts of a dying run without progress, before it counts as failed")
+    max_restarts: int = Field(
+        5, ge=0, description="Restarts of a dying run without progress, before it counts as failed"
+    )
     compute_workers: int = Field(2, ge=1, le=16, description="Warm processes that compute what pages show")
     compute_timeout: float = Field(60, gt=0, description="Seconds after which a page's computation is given up")
     max_upload_mb: float = Field(20, gt=0, le=200, description="Largest image file that is opened, in MB")
@@ -38,11 +42,20 @@ class Settings(BaseModel):
     resume_seconds: float = Field(20, gt=0, description="Most training time that a killed run repeats, in seconds")
     scheduler_idle_minutes: float = Field(60, gt=0, description="The scheduler ends when idle for this long")
 
+    @field_validator("home")
+    @classmethod
+    def _is_absolute(cls, home: Path) -> Path:
+        return _absolute(home)
+
+    @field_validator("data")
+    @classmethod
+    def _are_paths(cls, data: str) -> str:
+        return os.pathsep.join(map(str, _folders(data)))
+
     @property
     def data_folders(self) -> tuple[Path, ...]:
         """Folders that may hold datasets: those of ``data``, then the one downloads go to."""
-        given = (Path(part).expanduser() for part in self.data.split(os.pathsep) if part)
-        return (*given, self.download_folder)
+        return (*_folders(self.data), self.download_folder)
 
     @property
     def download_folder(self) -> Path:
@@ -62,12 +75,25 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     environment = os.environ if environment is None else environment
     values = {name: environment.get(PREFIX + name.upper(), "") for name in Settings.model_fields}
     try:
-        settings = Settings.model_validate({name: value for name, value in values.items() if value})
+        return Settings.model_validate({name: value for name, value in values.items() if value})
     except ValidationError as error:
-        lines = [
-            f"{PREFIX}{str(e['loc'][0]).upper()} is {e['input']!r}, but it must be: "
-            f"{Settings.model_fields[str(e['loc'][0])].description} ({e['msg'].lower()})."
-            for e in error.errors()
-        ]
-        raise InvalidSettings("\n".join(lines)) from error
-    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+        raise InvalidSettings("\n".join(map(_line, error.errors()))) from error
+
+
+def _line(error: Any) -> str:
+    name = str(error["loc"][0])
+    where = f"{PREFIX}{name.upper()} is {shortened(error['input'])}, but"
+    if error["type"] == "value_error":
+        return f"{where} {error['ctx']['error']}."
+    return f"{where} it must {requirement(error)}: {Settings.model_fields[name].description}."
+
+
+def _folders(paths: str) -> list[Path]:
+    return [_absolute(Path(part)) for part in paths.split(os.pathsep) if part]
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:  # the user in ~user is unknown
+        raise ValueError(f"there is no home folder for {path.parts[0]!r}: write the folder in full") from None
