@@ -34,6 +34,7 @@ class Dataset:
         download_mb: What a download takes, in MB; 0 where the images come with the application.
         read: Reads one part. Raises MissingData with a sentence when the files are not here and cannot be fetched.
         is_present: Whether ``read`` needs no download.
+        version: To be raised when ``read`` gives other pixels than before, so that cached images are made anew.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Dataset:
     download_mb: float
     read: Callable[[Part, Progress], Images]
     is_present: Callable[[], bool]
+    version: int = 1
 
     def image_shape(self, image_size: int | None = None) -> tuple[int, int, int]:
         """(channels, height, width) of the images that a network gets."""
