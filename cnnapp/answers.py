@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -17,3 +19,32 @@ class Step:
 
 def total_parameters(steps: Iterable[Step]) -> int:
     return sum(step.num_parameters for step in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A network as applied to a dataset's images."""
+
+    steps: tuple[Step, ...]
+    image_shape: tuple[int, int, int]  # (channels, height, width)
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What a run's network makes of some images."""
+
+    epoch: int  # whose weights were used
+    classes: tuple[str, ...]
+    x_BCHW: np.ndarray  # uint8, the images as the network gets them, before normalisation
+    probabilities_BK: np.ndarray  # float32
+    maps: dict[str, np.ndarray]  # by convolution: (B, channels, h, w) float32, before the activation function
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Images of a dataset's test split, resized as a config asks."""
+
+    x_BCHW: np.ndarray  # uint8
+    labels: tuple[str, ...]
+    indices: tuple[int, ...]  # positions in the test split

@@ -34,6 +34,10 @@ NETWORKS: "Registry[Family[Any]]" = Registry("network", "cnnapp.networks.familie
 PRESETS: "Registry[Preset]" = Registry("preset", "cnnapp.presets.named")
 
 
+SLIDER: dict[str, Any] = {"step": 0.05}
+"""Marks a share that a form shows as a slider, with the slider's step."""
+
+
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -49,6 +53,7 @@ class DatasetConfig(Frozen):
         le=0.9,
         title="Validation share",
         description="Part of the training images that is kept back to validate on, the same share of every class",
+        json_schema_extra=SLIDER,
     )
     subset: int | None = Field(
         None, ge=10, title="Subset", description="Use only this many training images; unset means all of them"
@@ -80,7 +85,12 @@ class TrainingConfig(Frozen):
     )
     lr: float = Field(0.001, gt=0, le=10, title="Learning rate", description="Size of the optimiser's steps")
     momentum: float = Field(
-        0.0, ge=0, lt=1, title="Momentum", description="Share of the last step that is kept in the next; sgd only"
+        0.0,
+        ge=0,
+        lt=1,
+        title="Momentum",
+        description="Share of the last step that is kept in the next; sgd only",
+        json_schema_extra=SLIDER,
     )
     weight_decay: float = Field(
         0.0,

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnnapp.config import NETWORKS, NetworkConfig
+from cnnapp.config import NETWORKS, SLIDER, NetworkConfig
 from cnnapp.networks.family import Family
 from cnnapp.networks.layers import Activation, AnyLayer, Conv, Dropout, Flatten, Linear, Pool
 
@@ -17,7 +17,12 @@ class ConvNetKnobs(NetworkConfig):
     family: Literal["convnet"] = "convnet"
     depth: int = Field(3, ge=2, le=5, title="Depth", description="Number of convolutions")
     dropout: float = Field(
-        0.3, ge=0, le=0.9, title="Dropout", description="Probability that an element is zeroed after each pooling"
+        0.3,
+        ge=0,
+        le=0.9,
+        title="Dropout",
+        description="Probability that an element is zeroed after each pooling",
+        json_schema_extra=SLIDER,
     )
 
 

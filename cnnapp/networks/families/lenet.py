@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnnapp.config import NETWORKS, NetworkConfig
+from cnnapp.config import NETWORKS, SLIDER, NetworkConfig
 from cnnapp.networks.family import Family
 from cnnapp.networks.layers import Activation, AnyLayer, Conv, Dropout, Flatten, Linear, Pool
 
@@ -12,7 +12,12 @@ from cnnapp.networks.layers import Activation, AnyLayer, Conv, Dropout, Flatten,
 class LeNetKnobs(NetworkConfig):
     family: Literal["lenet"] = "lenet"
     dropout: float = Field(
-        0.0, ge=0, le=0.9, title="Dropout", description="Probability that a hidden unit is zeroed in a training step"
+        0.0,
+        ge=0,
+        le=0.9,
+        title="Dropout",
+        description="Probability that a hidden unit is zeroed in a training step",
+        json_schema_extra=SLIDER,
     )
 
 

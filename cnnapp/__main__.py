@@ -1,0 +1,6 @@
+"""``python -m cnnapp``."""
+
+from cnnapp.cli import main
+
+if __name__ == "__main__":
+    main()
