@@ -105,7 +105,7 @@ def thinned(count: int, points: int) -> np.ndarray:
 
 def _step_series(curve: StepCurve) -> dict[str, Any]:
     series: dict[str, Any] = {
-        "name": "Training, each step",
+        "name": "Training steps",  # always the same: what its reader hid is remembered by name
         "kind": "steps",
         "colour": 0,
         "dx": _differences(np.asarray(curve.step_S)),
@@ -113,7 +113,6 @@ def _step_series(curve: StepCurve) -> dict[str, Any]:
     }
     if curve.low_S is not None and curve.high_S is not None:  # a band is drawn, not read: fewer digits do
         series |= {"low": _rounded(curve.low_S, 4), "high": _rounded(curve.high_S, 4)}
-        series["name"] = "Training, mean of steps"
     return series
 
 

@@ -150,10 +150,18 @@ def settle(page: Any, timeout: float = 20_000) -> None:
 
 
 def screenshot(page: Any, name: str) -> Path:
-    """Keep a full picture of the page as ``name``.png among the artefacts, for people to look at."""
+    """Keep a picture of the whole page as ``name``.png among the artefacts, for people to look at.
+
+    Streamlit's page scrolls inside its window: the window is made as high as the page for a moment.
+    """
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
     path = ARTIFACTS / f"{name}.png"
+    before = page.viewport_size
+    height = page.evaluate("() => document.querySelector('[data-testid=stMain]')?.scrollHeight ?? 0")
+    page.set_viewport_size({**before, "height": max(before["height"], min(int(height), 6000))})
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     page.screenshot(path=str(path), full_page=True, animations="disabled")
+    page.set_viewport_size(before)
     return path
 
 
