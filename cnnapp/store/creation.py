@@ -42,9 +42,10 @@ def _new_id(connection: Connection) -> str:
             return run_id
 
 
-def free_name(connection: Connection, name: str) -> str:
-    """``name``, with the next number when there are runs of that name."""
-    rows = connection.execute("SELECT name FROM runs WHERE name >= ? AND name < ?", (name, name + "\U0010ffff"))
+def free_name(connection: Connection, name: str, own_id: str = "") -> str:
+    """``name``, with the next number when there are other runs of that name."""
+    others = "SELECT name FROM runs WHERE name >= ? AND name < ? AND id != ?"
+    rows = connection.execute(others, (name, name + "\U0010ffff", own_id))
     taken = {row[0] for row in rows.fetchall()}
     number = len(taken) + 1
     if name not in taken:

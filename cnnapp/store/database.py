@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 from cnnapp.errors import CnnAppError, StoreUnusable
-from cnnapp.store.files import disk_full
+from cnnapp.store.files import disk_full, has_room
 from cnnapp.store.schema import MIGRATIONS
 
 BUSY_SECONDS = 20.0
@@ -157,6 +157,8 @@ class Database:
     def _explain(self, error: sqlite3.DatabaseError) -> CnnAppError | None:
         match getattr(error, "sqlite_errorcode", 0) & 0xFF:  # the rest of the code tells variants apart
             case sqlite3.SQLITE_FULL:
+                return disk_full(self.path.parent)
+            case sqlite3.SQLITE_IOERR if not has_room(self.path.parent):  # what a full disk looks like to the log
                 return disk_full(self.path.parent)
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 return StoreUnusable(

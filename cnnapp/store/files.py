@@ -10,16 +10,24 @@ from pathlib import Path
 from cnnapp.errors import DiskFull
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+LITTLE_MB = 1
+
+
+def has_room(folder: Path) -> bool:
+    return _free_mb(folder) >= LITTLE_MB
 
 
 def disk_full(folder: Path) -> DiskFull:
     """The error that names the folder and how much room is left there."""
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(existing).free / 1e6
     return DiskFull(
-        f"There is no room left on the disk of {folder}: {free:.0f} MB are free. "
+        f"There is no room left on the disk of {folder}: {_free_mb(folder):.0f} MB are free. "
         "Delete runs or other files there, or set CNNAPP_HOME to a folder on a larger disk."
     )
+
+
+def _free_mb(folder: Path) -> float:
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(existing).free / 1e6
 
 
 @contextmanager

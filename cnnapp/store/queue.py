@@ -5,7 +5,7 @@ from typing import Literal
 
 from cnnapp.errors import RunConflict
 from cnnapp.store.database import Connection
-from cnnapp.store.run import Run
+from cnnapp.store.run import Run, storable
 
 Command = Literal["stop", "pause", "resume"]
 
@@ -97,5 +97,5 @@ def end_run(connection: Connection, run_id: str, state: str, detail: str) -> Non
         first = CASE WHEN :state = 'queued' THEN 1 ELSE first END,
         place = CASE WHEN :state = 'queued' THEN (SELECT max(place) + 1 FROM runs) ELSE place END
         WHERE id = :id""",
-        {"id": run_id, "state": state, "detail": detail, "now": time.time()},
+        {"id": run_id, "state": state, "detail": storable(detail), "now": time.time()},
     )

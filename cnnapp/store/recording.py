@@ -27,7 +27,7 @@ from cnnapp.store.checkpoints import WeightsFolder, checkpoint_epoch, save_check
 from cnnapp.store.database import Connection, Database
 from cnnapp.store.metrics import StepMetrics
 from cnnapp.store.queue import end_run, newest_command
-from cnnapp.store.run import not_found
+from cnnapp.store.run import not_found, storable
 
 HEARTBEAT = "heartbeat = :now, seconds_trained = seconds_trained + max(0, :now - coalesce(heartbeat, :now))"
 
@@ -54,7 +54,7 @@ class Recorder:
     def record(self, event: Event) -> None:
         match event:
             case DataProgress():
-                self._update("detail = :detail, heartbeat = :now", detail=f"{event.text} ({event.share:.0%})")
+                self._update("detail = :detail, heartbeat = :now", detail=storable(f"{event.text} ({event.share:.0%})"))
             case RunStarted():
                 self._started(event)
             case StepsDone():
@@ -98,7 +98,7 @@ class Recorder:
     def _started(self, event: RunStarted) -> None:
         with self.database.write() as connection:
             self._demand_running(connection)
-            self._rewind(connection, event.resumed_at_step)
+            self._forget_rows_after(connection, event.resumed_at_step)
             (best,) = connection.execute(
                 "SELECT max(epoch) FROM epochs WHERE run = ? AND is_best", (self.run_id,)
             ).fetchall()
@@ -125,19 +125,27 @@ class Recorder:
                 best=best[0],
             )
 
-    def _rewind(self, connection: Connection, step: int) -> None:
+        with self.database.write() as connection:  # second, so that no row ever tells of a step that no file has
+            self._demand_running(connection)
+            self._forget_files_after(connection, event.resumed_at_step)
+
+    def _forget_rows_after(self, connection: Connection, step: int) -> None:
         """Forget what a killed worker did after its last checkpoint; it is done again."""
-        run = self.run_id
-        connection.execute("DELETE FROM epochs WHERE run = ? AND step > ?", (run, step))
-        ((completed,),) = connection.execute(
-            "SELECT coalesce(max(epoch), 0) FROM epochs WHERE run = ?", (run,)
-        ).fetchall()
-        connection.execute("DELETE FROM confusions WHERE run = ? AND (split = 'test' OR epoch > ?)", (run, completed))
+        values = {"run": self.run_id, "step": step}
+        connection.execute("DELETE FROM epochs WHERE run = :run AND step > :step", values)
+        connection.execute(
+            """DELETE FROM confusions WHERE run = :run
+            AND (split = 'test' OR epoch NOT IN (SELECT epoch FROM epochs WHERE run = :run))""",
+            values,
+        )
+
+    def _forget_files_after(self, connection: Connection, step: int) -> None:
         self.metrics.truncate(step)
         lost = step - self.metrics.num_steps
         if lost > 0:  # someone removed the file; the run matters more than its curve
             unknown_S = np.full(lost, np.nan, np.float32)
             self.metrics.append(self.metrics.num_steps + 1, unknown_S, unknown_S)
+        ((completed,),) = connection.execute("SELECT epoch FROM runs WHERE id = ?", (self.run_id,)).fetchall()
         self.weights.forget_after(completed)
 
     def _steps_done(self, event: StepsDone) -> None:

@@ -143,13 +143,17 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
+def is_id(run_id: object) -> bool:
+    return isinstance(run_id, str) and _ID.fullmatch(run_id) is not None
+
+
 def check_id(run_id: str) -> str:
     """``run_id``, which may come from an address or a command line and becomes a folder's name.
 
     Raises:
         RunNotFound: It cannot be a run's id.
     """
-    if not isinstance(run_id, str) or not _ID.fullmatch(run_id):
+    if not is_id(run_id):
         raise not_found(run_id)
     return run_id
 
@@ -170,6 +174,11 @@ def clean_name(name: str) -> str:
 
 def _is_control(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cs") or any(ord(character) in span for span in _TEXT_DIRECTION)
+
+
+def storable(text: str) -> str:
+    """``text``, in which a file name may have brought along what is no character."""
+    return text.encode(errors="replace").decode()
 
 
 def default_name(config: RunConfig) -> str:

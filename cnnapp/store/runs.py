@@ -1,6 +1,5 @@
 """The runs of a home: making, finding, ordering about, and reading what they reported."""
 
-import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,47 +8,17 @@ from typing import Literal
 import numpy as np
 
 from cnnapp.config import RunConfig
-from cnnapp.errors import RunConflict, UnknownName
+from cnnapp.errors import DiskFull, RunConflict
 from cnnapp.events import Checkpoint, Event
 from cnnapp.settings import read_settings
 from cnnapp.store.checkpoints import WeightsFolder, load_checkpoint
 from cnnapp.store.creation import free_name, insert_run
 from cnnapp.store.database import Connection, Database
 from cnnapp.store.metrics import StepMetrics
+from cnnapp.store.queries import READ_EPOCHS, READ_RUN, order_by, where
 from cnnapp.store.queue import claim_next, end_run, give_command, requeue, set_worker
 from cnnapp.store.recording import Recorder, unpack_confusion
-from cnnapp.store.run import (
-    RUN_FIELDS,
-    EpochRow,
-    Run,
-    check_id,
-    clean_name,
-    default_name,
-    not_found,
-)
-
-ORDERS = (
-    "created",
-    "name",
-    "state",
-    "started",
-    "ended",
-    "seconds_trained",
-    "best_val_accuracy",
-    "best_val_loss",
-    "last_train_loss",
-    "test_accuracy",
-    "test_loss",
-    "num_parameters",
-)
-
-# parts of these queries come from this package's own constants, never from a user
-READ_RUN = f"SELECT {', '.join(RUN_FIELDS)} FROM runs"  # noqa: S608
-READ_EPOCHS = """
-    SELECT epoch, step, train_loss, train_accuracy, val_loss, val_accuracy, is_best, seconds,
-        EXISTS (SELECT 1 FROM confusions c WHERE c.run = e.run AND c.split = 'val' AND c.epoch = e.epoch)
-    FROM epochs e WHERE run = ? ORDER BY epoch
-"""
+from cnnapp.store.run import EpochRow, Run, check_id, clean_name, default_name, is_id, not_found, storable
 
 
 def open_store(home: Path | None = None) -> "Store":
@@ -96,7 +65,9 @@ class Store:
 
     def find(self, run_id: str) -> Run | None:
         """None where there is no such run."""
-        rows = self._database.rows(f"{READ_RUN} WHERE id = ?", (str(run_id),))
+        if not is_id(run_id):
+            return None
+        rows = self._database.rows(f"{READ_RUN} WHERE id = ?", (run_id,))
         return Run.read(rows[0]) if rows else None
 
     def runs(
@@ -113,17 +84,14 @@ class Store:
         Raises:
             UnknownName: ``order`` is none of ``ORDERS``.
         """
-        if order not in ORDERS:
-            raise UnknownName(f"Runs cannot be ordered by {order!r}. Known: {', '.join(ORDERS)}.")
-        where, values = _where(states, ids)
-        by = f"{order} DESC, place DESC" if descending else f"{order} ASC NULLS LAST, place"
-        sql = f"{READ_RUN} {where} ORDER BY {by} LIMIT ? OFFSET ?"
+        condition, values = where(states, ids)
+        sql = f"{READ_RUN} {condition} {order_by(order, descending)} LIMIT ? OFFSET ?"
         rows = self._database.rows(sql, (*values, -1 if limit is None else limit, offset))
         return [Run.read(row) for row in rows]
 
     def count(self, states: Iterable[str] | None = None) -> int:
-        where, values = _where(states, None)
-        return int(self._database.rows(f"SELECT count(*) FROM runs {where}", values)[0][0])  # noqa: S608
+        condition, values = where(states, None)
+        return int(self._database.rows(f"SELECT count(*) FROM runs {condition}", values)[0][0])  # noqa: S608
 
     def folder(self, run_id: str) -> Path:
         """Where a run's files are; the run itself need not exist any more."""
@@ -139,7 +107,7 @@ class Store:
         """An empty name gives the run its default name back."""
         run = self.run(run_id)
         with self._database.write() as connection:
-            new = clean_name(name) or free_name(connection, default_name(run.config))
+            new = clean_name(name) or free_name(connection, default_name(run.config), run.id)
             connection.execute("UPDATE runs SET name = ? WHERE id = ?", (new, run.id))
 
     def delete(self, run_id: str) -> None:
@@ -148,12 +116,13 @@ class Store:
         Raises:
             RunConflict: It is running.
         """
-        with self._database.write() as connection:
-            run = self.run(run_id)
-            if run.state == "running":
-                raise RunConflict(f"{run.name} is running, so that it cannot be deleted. Stop it first.")
-            connection.execute("DELETE FROM runs WHERE id = ?", (run.id,))
-        shutil.rmtree(self.folder(run.id), ignore_errors=True)
+        try:
+            self._delete_row(run_id)
+        except DiskFull:  # even deleting takes some room: its files make it
+            self._demand_not_running(run_id)
+            shutil.rmtree(self.folder(run_id), ignore_errors=True)
+            self._delete_row(run_id)
+        shutil.rmtree(self.folder(run_id), ignore_errors=True)
 
     def command(self, run_id: str, kind: Literal["stop", "pause", "resume"]) -> None:
         """Ask a run to stop, pause or go on: a running one within a second, any other at once.
@@ -253,9 +222,19 @@ class Store:
         """Say what a run waits for."""
         with self._database.write() as connection:
             sql = "UPDATE runs SET detail = :detail WHERE id = :id AND detail != :detail"
-            connection.execute(sql, {"id": check_id(run_id), "detail": detail})
+            connection.execute(sql, {"id": check_id(run_id), "detail": storable(detail)})
 
     # --- parts of the above
+
+    def _delete_row(self, run_id: str) -> None:
+        with self._database.write() as connection:
+            self._demand_not_running(run_id)
+            connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+
+    def _demand_not_running(self, run_id: str) -> None:
+        run = self.run(run_id)
+        if run.state == "running":
+            raise RunConflict(f"{run.name} is running, so that it cannot be deleted. Stop it first.")
 
     def _existing(self, run_id: str) -> str:
         if not self._database.rows("SELECT 1 FROM runs WHERE id = ?", (check_id(run_id),)):
@@ -265,13 +244,3 @@ class Store:
     def _id_of_token(self, connection: Connection, token: str | None) -> str | None:
         rows = connection.execute("SELECT id FROM runs WHERE token = ?", (token,)).fetchall()
         return rows[0][0] if rows else None
-
-
-def _where(states: Iterable[str] | None, ids: Iterable[str] | None) -> tuple[str, list[str]]:
-    """A condition, and its values: one JSON list each, so that there may be any number."""
-    conditions, values = [], []
-    for column, wanted in (("state", states), ("id", ids)):
-        if wanted is not None:
-            conditions.append(f"{column} IN (SELECT value FROM json_each(?))")  # noqa: S608
-            values.append(json.dumps([str(value) for value in wanted]))
-    return ("WHERE " + " AND ".join(conditions) if conditions else ""), values
