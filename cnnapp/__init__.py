@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnnapp import events
 from cnnapp.config import PRESETS, RunConfig, override, parse_config
 from cnnapp.errors import CnnAppError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CnnAppError",
     "RunConfig",
+    "events",
     "load_model",
     "open_store",
     "override",

@@ -16,7 +16,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 import cnnapp
 from cnnapp import compute
@@ -64,10 +65,10 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: list[str], rows: list[list[Any]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(*(Column(name, overflow="fold") for name in columns), box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    out.print(table)
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))  # names are text, not markup
+    out.print(table, width=None if out.is_terminal else 240)
 
 
 @app.command()
@@ -364,6 +365,13 @@ def write_picture(path: Path, png: bytes) -> None:
     except OSError as error:
         raise InvalidConfig(f"{path} cannot be written ({error.strerror}). Choose another place with --out.") from error
     err.print(f"{path} is written.")
+
+
+@app.command()
+@sentences
+def where() -> None:
+    """The folder of runs, weights and downloaded datasets."""
+    out.print(str(read_settings().home))
 
 
 @app.command()

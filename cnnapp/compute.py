@@ -15,6 +15,7 @@ import socket
 import threading
 import traceback
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from cnnapp import errors
@@ -109,17 +110,18 @@ def _result(answer: tuple[str, Any, str]) -> Any:
     raise ComputeFailed(f"The computation failed ({value}). The log has the details: {log_path(read_settings().home, 'compute')}")
 
 
-_pool: Pool | None = None
-_pool_lock = threading.Lock()
+_pools: dict[Path, Pool] = {}
+_pools_lock = threading.Lock()
 
 
 def pool() -> Pool:
-    global _pool
-    with _pool_lock:
-        if _pool is None:
-            _pool = Pool(read_settings().compute_workers)
-            atexit.register(_pool.close)
-        return _pool
+    """The pool of this process for the settings' home."""
+    settings = read_settings()
+    with _pools_lock:
+        if settings.home not in _pools:
+            _pools[settings.home] = Pool(settings.compute_workers)
+            atexit.register(_pools[settings.home].close)
+        return _pools[settings.home]
 
 
 def call(function: str, *arguments: Any, timeout: float | None = None) -> Any:

@@ -1,9 +1,15 @@
 """Fixtures of all tests: a home of its own for each test, and the folder of real data where there is one."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from cnnapp.launching.identity import is_alive
+from cnnapp.launching.local import ensure_scheduler, read_record
+from cnnapp.store import Store, open_store
 
 HERE = Path(__file__).resolve()
 
@@ -19,6 +25,15 @@ def _find_shared_data() -> Path | None:
 
 
 SHARED_DATA = _find_shared_data()  # read before any test changes the environment
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes ``good_picture`` or ``bad_picture`` runs for every such file of the real data."""
+    pictures = sorted((SHARED_DATA / "images").iterdir()) if SHARED_DATA else []
+    for name, is_bad in (("good_picture", False), ("bad_picture", True)):
+        if name in metafunc.fixturenames:
+            chosen = [path for path in pictures if path.name.startswith("bad_") == is_bad]
+            metafunc.parametrize(name, chosen, ids=[path.name for path in chosen])
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +53,23 @@ def shared_data(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("there is no folder of real data: set SHARED_DATA to one")
     monkeypatch.setenv("CNNAPP_DATA", str(SHARED_DATA))
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def lab_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home whose scheduler and fork server stay warm for all tests that train in the background."""
+    folder = tmp_path_factory.mktemp("lab")
+    yield folder
+    record = read_record(folder)
+    if record and is_alive(record["pid"], record["created"]):
+        os.kill(record["pid"], signal.SIGTERM)
+
+
+@pytest.fixture
+def lab(lab_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store of ``lab_home``, with a scheduler at work; runs are checkpointed often and may die often."""
+    monkeypatch.setenv("CNNAPP_HOME", str(lab_home))
+    monkeypatch.setenv("CNNAPP_RESUME_SECONDS", "0.3")
+    monkeypatch.setenv("CNNAPP_MAX_RESTARTS", "1000")
+    ensure_scheduler(lab_home)
+    return open_store(lab_home)
