@@ -89,17 +89,17 @@ def draw(shape: str, stream: int, number: int) -> np.ndarray:
     mask_HW1 = _mask(shape, pick)[..., None]
     front_3, back_3, other_3 = _colours(pick)
     ramp_HW1 = _ramp(pick)
-    back_HW3 = (back_3 * (255 - ramp_HW1) + other_3 * ramp_HW1) // 255
-    clean_HW3 = (front_3 * mask_HW1 + back_HW3 * (255 - mask_HW1)) // 255
+    back_HW3 = back_3 + ((other_3 - back_3) * ramp_HW1 >> 8)
+    clean_HW3 = back_HW3 + ((front_3 - back_HW3) * mask_HW1 >> 8)
     strength = pick(0, 48)
     raw = bits.random_raw(SIZE * SIZE * 3 // 8).astype("<u8").view(np.uint8).reshape(SIZE, SIZE, 3)
-    noise_HW3 = (raw.astype(np.int32) - 128) * strength // 128
+    noise_HW3 = (raw.astype(np.int32) - 128) * strength >> 7
     pixels: np.ndarray = (clean_HW3 + noise_HW3).clip(0, 255).astype(np.uint8)
     return pixels
 
 
 def _mask(shape: str, pick: Callable[[int, int], int]) -> np.ndarray:
-    """255 inside the shape, 0 outside, between at its edge; (64, 64) int32."""
+    """256 inside the shape, 0 outside, between at its edge; (64, 64) int32."""
     side = SIZE * FINE
     radius = pick(side * 20 // 100, side * 42 // 100)
     centre = [pick(radius, side - radius) for _ in range(2)]
@@ -116,25 +116,26 @@ def _mask(shape: str, pick: Callable[[int, int], int]) -> np.ndarray:
     fill(1.0, 255)
     if shape == "ring":
         fill(0.58, 0)
-    return np.asarray(canvas.reduce(FINE)).astype(np.int32)
+    covered = np.asarray(canvas.reduce(FINE)).astype(np.int32)
+    return covered + (covered >> 7)
 
 
 def _colours(pick: Callable[[int, int], int]) -> np.ndarray:
     """Of the shape and of both ends of the background, (3, 3) int32; the shape stands out from either."""
     while True:
-        colours = np.array([[pick(0, 255) for _ in range(3)] for _ in range(3)], np.int32)
-        front, *ends = (int(brightness) // 1000 for brightness in colours @ np.array([299, 587, 114]))
+        colours = [(pick(0, 255), pick(0, 255), pick(0, 255)) for _ in range(3)]
+        front, *ends = ((299 * red + 587 * green + 114 * blue) // 1000 for red, green, blue in colours)
         if all(abs(front - end) >= 64 for end in ends):
-            return colours
+            return np.array(colours, np.int32)
 
 
 def _ramp(pick: Callable[[int, int], int]) -> np.ndarray:
-    """How far each place is from one end of the background to the other, 0 to 255; (64, 64, 1) int32."""
+    """How far each place is from one end of the background to the other, 0 to 256; (64, 64, 1) int32."""
     down, right = pick(-8, 8), pick(1, 8)
     along = np.arange(SIZE, dtype=np.int32)
     height = along[:, None] * down + along * right
     height -= height.min()
-    ramp: np.ndarray = height[..., None] * 255 // height.max()
+    ramp: np.ndarray = (height * 256 // height.max())[..., None]
     return ramp
 
 
