@@ -44,6 +44,9 @@ def series_for_live(
 ) -> dict[str, Any]:
     """One chart's data: at most ``MAX_POINTS`` points a series, values rounded to five significant digits.
 
+    Means of groups have four, and the ends of a group's band three. A series' ``dx`` are the differences of its steps,
+    the first one counted from 0; where they are fewer than its values, the last one repeats.
+
     Args:
         quantity: "loss" in nats, "accuracy" from 0 to 1 (shown in per cent).
         steps: Training, step by step; more points than ``MAX_POINTS`` are grouped.
@@ -80,7 +83,8 @@ def grouped(curve: StepCurve, points: int) -> StepCurve:
     count = len(curve.step_S)
     if count <= points:
         return curve
-    starts = np.linspace(0, count, points + 1).astype(int)[:-1]
+    size = math.ceil(count / points)  # groups of one size, but for the first
+    starts = np.append(0, np.arange(count % size or size, count, size))
     ends = np.append(starts[1:], count)
     mean_S = np.asarray(curve.mean_S, dtype=np.float64)
     low_S = mean_S if curve.low_S is None else np.asarray(curve.low_S, dtype=np.float64)
@@ -97,28 +101,30 @@ def grouped(curve: StepCurve, points: int) -> StepCurve:
 
 
 def thinned(count: int, points: int) -> np.ndarray:
-    """Indices of at most ``points`` of ``count`` items, evenly spread, the first and the last among them."""
-    if count <= points:
-        return np.arange(count)
-    return np.rint(np.linspace(0, count - 1, points)).astype(np.int64)
+    """Indices of at most ``points`` of ``count`` items, evenly spaced, the last among them."""
+    every = max(1, math.ceil(count / points))
+    return np.arange((count - 1) % every, count, every) if count else np.arange(0)
 
 
 def _step_series(curve: StepCurve) -> dict[str, Any]:
+    is_band = curve.low_S is not None and curve.high_S is not None
     series: dict[str, Any] = {
         "name": "Training steps",  # always the same: what its reader hid is remembered by name
         "kind": "steps",
         "colour": 0,
         "dx": _differences(np.asarray(curve.step_S)),
-        "y": _rounded(curve.mean_S, 5),
+        "y": _rounded(curve.mean_S, 4 if is_band else 5),
     }
-    if curve.low_S is not None and curve.high_S is not None:  # a band is drawn, not read: fewer digits do
-        series |= {"low": _rounded(curve.low_S, 4), "high": _rounded(curve.high_S, 4)}
+    if curve.low_S is not None and curve.high_S is not None:
+        series |= {"low": _rounded(curve.low_S, 3), "high": _rounded(curve.high_S, 3)}
     return series
 
 
 def _differences(x: np.ndarray) -> list[int]:
-    """The first value and then the steps between neighbours: short numbers, and many the same."""
-    return np.diff(x.astype(np.int64), prepend=0).tolist() if len(x) else []
+    differences: list[int] = np.diff(x.astype(np.int64), prepend=0).tolist() if len(x) else []
+    while len(differences) > 1 and differences[-1] == differences[-2]:
+        differences.pop()
+    return differences
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[float | int | None]:

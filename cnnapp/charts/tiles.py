@@ -91,7 +91,7 @@ def tile_pairs(
     *,
     columns: int | None = None,
     pixels: int = 48,
-    limits: Literal["own", "pair", "common"] = "pair",
+    limits: Literal["own", "pair", "common"] | Range = "pair",
     colours: Colours = "grey",
     labels: Sequence[str | int] | None = None,
     headings: tuple[str, str] = ("A", "B"),
@@ -99,7 +99,8 @@ def tile_pairs(
 ) -> Tiled:
     """Two images' maps in one picture: the same map stands at the same place in its left and in its right half.
 
-    ``limits`` "pair" gives the two maps of a pair one range, so that their brightness compares; "common" all maps.
+    ``limits`` "pair" gives the two maps of a pair one range, so that their brightness compares; "common" all maps; or
+    a range is given.
     ``Tiled.limits`` lists the left half's ranges, then the right half's; ``Tiled.columns`` counts one half.
 
     Raises:
@@ -109,7 +110,7 @@ def tile_pairs(
     if left_KHW.shape != right_KHW.shape:
         raise ValueError(f"maps of two images must have one shape, not {left_KHW.shape} and {right_KHW.shape}")
     both_NHW = np.concatenate([left_KHW, right_KHW])
-    limits_N2 = limits_of(both_NHW, "common" if limits == "common" else "own")
+    limits_N2 = limits_of(both_NHW, "own" if limits == "pair" else limits)
     if limits == "pair":
         half_2K2 = limits_N2.reshape(2, -1, 2)
         joint_K2 = np.stack([np.fmin(*half_2K2[..., 0]), np.fmax(*half_2K2[..., 1])], axis=1)

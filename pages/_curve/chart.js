@@ -48,7 +48,7 @@ export class Chart {
 
   setData(data) {
     this.data = data;
-    for (const series of data.series) series.x = undoDifferences(series.dx);
+    for (const series of data.series) series.x = undoDifferences(series.dx, series.y.length);
     this.smoothAll();
     this.title.textContent = data.title;
     this.empty.hidden = data.series.some(({ x }) => x.length);

@@ -89,10 +89,10 @@ export function nearest(xs, x) {
   return x - xs[low] <= xs[high] - x ? low : high;
 }
 
-/** Running sums: positions from the differences that were sent. */
-export function undoDifferences(differences) {
+/** `count` positions from the differences that were sent; where those are fewer, the last one repeats. */
+export function undoDifferences(differences, count) {
   let sum = 0;
-  return differences.map((difference) => (sum += difference));
+  return Array.from({ length: count }, (_, i) => (sum += differences[Math.min(i, differences.length - 1)]));
 }
 
 /** First and last position of all series, [0, 1] without any. */

@@ -1,14 +1,10 @@
 """The live chart in a real browser: what its reader chose survives updates, and its values can be read exactly."""
 
-import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from harness import Server, Watch, screenshot, settle
-
-from cnnapp.charts.live import EpochCurve, series_for_live
 
 Open = Callable[..., Any]
 
@@ -69,7 +65,8 @@ def test_zoom_hidden_series_and_options_survive_updates_that_bring_new_data(open
     drag(page, chart, 0.3, 0.6)
     chosen = view_of(chart)
     low, high = map(float, chosen.split(","))
-    assert 800 < low < high < 3000
+    first, last = chart.evaluate("e => e.chart.full()")
+    assert first < low < high < last
     chart.get_by_role("button", name="Validation").click()
     chart.get_by_role("button", name="Log").click()
     chart.get_by_role("slider").fill("0.9")
@@ -253,13 +250,3 @@ def test_a_new_theme_repaints_without_new_data(open_charts: Open, page: Any) -> 
         page.wait_for_timeout(100)
     assert chart.evaluate("e => e.chart.theme.dark") is True
     assert (view_of(chart), updates_of(chart)) == (kept, updates)
-
-
-def test_the_values_on_the_page_are_those_of_the_data_message(open_charts: Open) -> None:
-    sent = series_for_live("loss", epochs=[EpochCurve("a", [1, 5, 9], [0.1234567, float("nan"), 3.0])])
-    assert sent["series"][0]["dx"] == [1, 4, 4]
-    assert sent["series"][0]["y"] == [0.12346, None, 3]
-    chart = open_charts("steps=100")
-    found = data_of(chart)
-    assert found["series"][0]["x"] == list(range(1, 101))
-    assert re.fullmatch(r"\[[-0-9.,e ]+\]", json.dumps(found["series"][0]["y"]))
