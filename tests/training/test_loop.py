@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from training_cases import Spy, config, last_weights, network, of, plain_losses, splits
 
 from cnnapp.data.batches import TensorSplit, epoch_order
 from cnnapp.events import Checkpoint, EpochDone, RunEnded, RunStarted, StepsDone, TestDone, WeightsDone
 from cnnapp.training import loop, window
 from cnnapp.training.splits import TensorSplits
 from cnnapp.training.state import Best
+from tests.training.cases import Spy, config, last_weights, network, of, plain_losses, splits
 
 
 def test_two_epochs_equal_hand_written_gradient_steps():
@@ -136,7 +136,9 @@ def test_ties_go_to_the_lower_loss_then_to_the_earlier_epoch():
 
 def test_without_validation_the_last_epoch_is_the_best():
     events = list(loop.train_model(config(), network(), splits(num_val=0)))
-    assert [(event.val_loss, event.val_accuracy, event.confusion_KK) for event in of(EpochDone, events)] == [(None,) * 3] * 3
+    assert [(event.val_loss, event.val_accuracy, event.confusion_KK) for event in of(EpochDone, events)] == [
+        (None,) * 3
+    ] * 3
     assert all(event.is_best for event in of(EpochDone, events))
     assert of(TestDone, events)[0].epoch == 3
 
