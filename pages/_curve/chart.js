@@ -172,7 +172,8 @@ export class Chart {
     const x = this.scale.toX(point.x), width = tip.offsetWidth, room = this.plot.clientWidth;
     const left = x + 14 + width <= room ? x + 14 : x - 14 - width;
     tip.style.left = `${Math.max(4, Math.min(left, room - width - 4))}px`;
-    tip.style.top = "6px";
+    const below = this.scale.toY(point.value) < this.plot.clientHeight * 0.4; // never over the value itself
+    tip.style.top = below ? `${this.scale.bottom - tip.offsetHeight - 6}px` : "6px";
   }
 
   tipRow(series, point) {
