@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from store_events import started
 
 from cnnapp.config import RunConfig, parse_config
 from cnnapp.store import Run, Store, open_store
+from tests.store.cases import started
 
 
 @pytest.fixture

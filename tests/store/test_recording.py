@@ -8,7 +8,6 @@ import time
 
 import numpy as np
 import pytest
-from store_events import started, steps
 
 from cnnapp.errors import RunConflict
 from cnnapp.events import (
@@ -21,6 +20,7 @@ from cnnapp.events import (
     WeightsDone,
 )
 from cnnapp.store import Store, recording
+from tests.store.cases import started, steps
 
 CONFUSION = np.array([[5, 1, 0], [0, 7, 2], [3, 0, 2**40]])
 

@@ -5,12 +5,12 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from store_events import steps
 
 from cnnapp.config import parse_config
 from cnnapp.errors import InvalidConfig, RunConflict, RunNotFound, UnknownName
 from cnnapp.events import Checkpoint, RunEnded
 from cnnapp.store import STATES, open_store
+from tests.store.cases import steps
 
 
 def test_a_new_run_is_queued_and_lies_in_a_folder_of_its_own(store, config, home):
