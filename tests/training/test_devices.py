@@ -7,20 +7,31 @@ from cnnapp.errors import InvalidConfig
 from cnnapp.training.devices import choose_device, device_name
 
 
-@pytest.mark.parametrize(("num_gpus", "name", "expected"), [
-    (0, "auto", "cpu"), (0, "cpu", "cpu"), (2, "auto", "cuda:0"), (2, "cpu", "cpu"), (2, "cuda", "cuda:0"), (2, "cuda:1", "cuda:1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("num_gpus", "name", "expected"),
+    [
+        (0, "auto", "cpu"),
+        (0, "cpu", "cpu"),
+        (2, "auto", "cuda:0"),
+        (2, "cpu", "cpu"),
+        (2, "cuda", "cuda:0"),
+        (2, "cuda:1", "cuda:1"),
+    ],
+)
 def test_a_device_is_found_by_name(monkeypatch: pytest.MonkeyPatch, num_gpus: int, name: str, expected: str):
     pretend(monkeypatch, num_gpus)
     assert choose_device(name) == torch.device(expected)
 
 
-@pytest.mark.parametrize(("num_gpus", "name", "sentence"), [
-    (0, "cuda", "device is 'cuda', but there is no GPU that torch can use here. Set it to auto or cpu."),
-    (2, "cuda:2", "device is 'cuda:2', but there is only cuda:0, cuda:1 here. Set it to auto or cpu."),
-    (2, "gpu", "device is 'gpu', but it must be auto, cpu, cuda or cuda:N."),
-    (2, "cuda:x", "device is 'cuda:x', but it must be auto, cpu, cuda or cuda:N."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("num_gpus", "name", "sentence"),
+    [
+        (0, "cuda", "device is 'cuda', but there is no GPU that torch can use here. Set it to auto or cpu."),
+        (2, "cuda:2", "device is 'cuda:2', but there is only cuda:0, cuda:1 here. Set it to auto or cpu."),
+        (2, "gpu", "device is 'gpu', but it must be auto, cpu, cuda or cuda:N."),
+        (2, "cuda:x", "device is 'cuda:x', but it must be auto, cpu, cuda or cuda:N."),
+    ],
+)
 def test_a_missing_device_is_said(monkeypatch: pytest.MonkeyPatch, num_gpus: int, name: str, sentence: str):
     pretend(monkeypatch, num_gpus)
     with pytest.raises(InvalidConfig) as error:
