@@ -3,7 +3,7 @@
 #
 #   sh tools/setup.sh            what the dashboard needs (requirements.txt)
 #   sh tools/setup.sh dev        and what tests and checks need (requirements-dev.txt)
-#   sh tools/setup.sh lowest     the same as dev, but requirements.txt at its lowest versions
+#   sh tools/setup.sh lowest     the same as dev, but all at the lowest versions allowed
 #   sh tools/setup.sh python     only say which Python would be used
 #
 # PYTHON    the Python to use, instead of the newest suitable one
@@ -105,7 +105,8 @@ trap 'rm -rf "$lock"' EXIT
 trap 'say "Interrupted. The same command starts again."; exit 130' INT TERM HUP
 is_current && exit 0
 
-# torch's usual build for Linux holds the CUDA libraries; elsewhere it is small. The download is kept beside it meanwhile.
+# torch's usual build for Linux holds the CUDA libraries; elsewhere it is small. Measured: 3 GB of downloads beside 6.5 GB
+# installed, and the downloads once more for pip's cache, which is left out where that would not fit.
 need=${NEED_GB:-}
 if [ -z "$need" ]; then
     case $(uname -s) in Linux) need=10 ;; *) need=3 ;; esac
@@ -115,6 +116,8 @@ fi
 free=$(df -Pk . | awk 'NR == 2 {print int($4 / 1048576)}')
 [ "${free:-0}" -ge "$need" ] || fail "Installing needs about $need GB of free disk, and $(pwd) has $free GB." \
     "Make room (most of it is torch with its GPU libraries), or set NEED_GB if you know that less will do."
+cache=
+[ "${free:-0}" -ge $((need + 4)) ] || cache=--no-cache-dir
 
 version=$(version_of "$python")
 if [ -e "$venv/incomplete" ]; then
@@ -135,7 +138,7 @@ rm -f "$venv"/installed-*
 touch "$venv/incomplete"
 if [ "$kind" = lowest ]; then
     # "name>=1.2,<2" becomes "name==1.2"
-    sed 's/>=\([^,]*\),.*/==\1/' requirements.txt >"$venv/lowest.txt"
+    sed -n 's/^\([a-z0-9-]*\)>=\([^,]*\),.*/\1==\2/p' requirements.txt requirements-dev.txt >"$venv/lowest.txt"
     set -- -c "$venv/lowest.txt" -r requirements-dev.txt
 elif [ "$kind" = dev ]; then
     set -- -r requirements-dev.txt
@@ -145,7 +148,7 @@ fi
 bar=off
 [ -t 2 ] && bar=on
 say "Installing $files into $venv. The first time this downloads about 3 GB and takes some minutes ..."
-"$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar "$bar" "$@" >&2
+"$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar "$bar" ${cache:+"$cache"} "$@" >&2
 status=$?
 rm -f "$venv/incomplete"
 [ $status -eq 0 ] || fail "Installing failed (pip's message is above). Check the network and the disk ($(df -Ph . | awk 'NR == 2 {print $4}') free), then give the same command again."
