@@ -1,17 +1,18 @@
 """The command line: the same machinery as the pages.
 
-With ``--json`` one JSON document goes to stdout and nothing else; progress and messages go to stderr. Exit status: 0, 1 for a
-run that failed, 2 for bad input.
+With ``--json`` one JSON document goes to stdout and nothing else; progress and messages go to stderr. Exit status: 0,
+1 for a run that failed, 2 for bad input.
 """
 
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 from rich.console import Console
@@ -22,13 +23,17 @@ from rich.text import Text
 import cnnapp
 from cnnapp import compute
 from cnnapp.answers import total_parameters
+from cnnapp.charts.tiles import tile
 from cnnapp.config import DATASETS, PRESETS, RunConfig, override, parse_config
 from cnnapp.errors import CnnAppError, InvalidConfig, InvalidImage
+from cnnapp.insight.filters import filters as filters_of
 from cnnapp.launching.local import ensure_scheduler
 from cnnapp.settings import read_settings
 from cnnapp.store import Run, open_store
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="CNN Lab: experiments with convolutional neural networks.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="CNN Lab: experiments with convolutional neural networks."
+)
 runs_app = typer.Typer(help="All runs; or one of them with a command below.")
 app.add_typer(runs_app, name="runs")
 out, err = Console(soft_wrap=True, markup=False, highlight=False), Console(stderr=True, soft_wrap=True, markup=False)
@@ -36,7 +41,9 @@ out, err = Console(soft_wrap=True, markup=False, highlight=False), Console(stder
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 PresetName = Annotated[str | None, typer.Option("--preset", help="Start from this named experiment.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Start from this JSON file.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", metavar="SETTING=VALUE", help="Change one setting, as training.epochs=3.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SETTING=VALUE", help="Change one setting, as training.epochs=3.")
+]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="Id of a run, as `runs` prints it.")]
 Epoch = Annotated[int | None, typer.Option(help="Weights after this epoch; 0: before training. Default: the best.")]
 Layer = Annotated[str, typer.Option(help="Name of a convolution, as `describe` prints it.")]
@@ -76,7 +83,12 @@ def print_table(columns: list[str], rows: list[list[Any]]) -> None:
 def presets(as_json: Json = False) -> None:
     """Named experiments to start from."""
     if as_json:
-        return print_json([{"name": p.name, "title": p.title, "description": p.description, "config": dump(p.config)} for p in PRESETS.values()])
+        return print_json(
+            [
+                {"name": p.name, "title": p.title, "description": p.description, "config": dump(p.config)}
+                for p in PRESETS.values()
+            ]
+        )
     print_table(["name", "title", "description"], [[p.name, p.title, p.description] for p in PRESETS.values()])
 
 
@@ -84,7 +96,7 @@ def presets(as_json: Json = False) -> None:
 @sentences
 def datasets(as_json: Json = False) -> None:
     """Datasets: name, shape, classes, split sizes, and whether a download is needed."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": dataset.name,
             "title": dataset.title,
@@ -102,11 +114,14 @@ def datasets(as_json: Json = False) -> None:
     print_table(
         ["name", "shape", "classes", "train", "test", "here"],
         [
-            [r["name"], "×".join(map(str, r["shape"])), len(r["classes"]), r["num_train"], r["num_test"]]
-            + ["yes" if r["present"] else f"to be downloaded, {r['download_mb']:.0f} MB"]
+            [r["name"], "×".join(map(str, r["shape"])), len(r["classes"]), r["num_train"], r["num_test"], where_is(r)]
             for r in rows
         ],
     )
+
+
+def where_is(dataset: dict[str, Any]) -> str:
+    return "yes" if dataset["present"] else f"to be downloaded, {dataset['download_mb']:.0f} MB"
 
 
 def chosen_config(preset: str | None, config: Path | None, sets: list[str] | None) -> RunConfig:
@@ -128,9 +143,11 @@ def read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InvalidConfig(f"{path} cannot be read ({error.strerror}). Check the path.") from error
     except ValueError as error:
-        raise InvalidConfig(f"{path} is not JSON ({error}). `python -m cnnapp presets --json` shows how a config looks.") from error
+        raise InvalidConfig(
+            f"{path} is not JSON ({error}). `python -m cnnapp presets --json` shows how a config looks."
+        ) from error
     if not isinstance(value, dict):
-        raise InvalidConfig(f"{path} holds {type(value).__name__}, but a config is an object: {{\"training\": {{…}}}}.")
+        raise InvalidConfig(f'{path} holds {type(value).__name__}, but a config is an object: {{"training": {{…}}}}.')
     return value
 
 
@@ -145,7 +162,9 @@ def train(
     config: ConfigFile = None,
     set_: Sets = None,
     name: Annotated[str, typer.Option(help="Name of the run.")] = "",
-    detach: Annotated[bool, typer.Option("--detach", help="Return at once; the run goes on in the background.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return at once; the run goes on in the background.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a network; Ctrl-C leaves the run at work."""
@@ -197,12 +216,9 @@ def summary(run: Run) -> str:
 
 
 def run_json(run: Run) -> dict[str, Any]:
-    fields = (
-        "id name state detail created started ended device device_name num_parameters num_train num_val num_test epochs "
-        "epoch step images_per_second seconds_trained best_epoch best_val_accuracy best_val_loss last_train_loss "
-        "test_accuracy test_loss test_epoch"
-    ).split()
-    return {**{name: finite(getattr(run, name)) for name in fields}, "config": dump(run.config)}
+    private = {"config_json", "token", "pid", "pid_created", "heartbeat", "attempt", "restarts"}
+    values = {name: finite(value) for name, value in dataclasses.asdict(run).items() if name not in private}
+    return {**values, "config": dump(run.config)}
 
 
 def finite(value: Any) -> Any:
@@ -221,7 +237,17 @@ def runs(context: typer.Context, as_json: Json = False) -> None:
         return print_json([run_json(run) for run in found])
     print_table(
         ["id", "state", "epoch", "validation", "test", "name"],
-        [[r.id, r.state, f"{r.epoch}/{r.config.training.epochs}", percent(r.best_val_accuracy), percent(r.test_accuracy), r.name] for r in found],
+        [
+            [
+                r.id,
+                r.state,
+                f"{r.epoch}/{r.config.training.epochs}",
+                percent(r.best_val_accuracy),
+                percent(r.test_accuracy),
+                r.name,
+            ]
+            for r in found
+        ],
     )
 
 
@@ -265,7 +291,7 @@ def resume(run_id: RunId) -> None:
     ask_of(run_id, "resume")
 
 
-def ask_of(run_id: str, command: str) -> None:
+def ask_of(run_id: str, command: Literal["stop", "pause", "resume"]) -> None:
     store = open_store()
     store.command(run_id, command)
     ensure_scheduler(store.home)
@@ -295,7 +321,10 @@ def describe(preset: PresetName = None, config: ConfigFile = None, set_: Sets = 
         steps = [dataclasses.asdict(step) for step in description.steps]
         return print_json({"image_shape": description.image_shape, "steps": steps, "num_parameters": total})
     rows = [[s.name, s.text, "×".join(map(str, s.output_shape)), f"{s.num_parameters:,}"] for s in description.steps]
-    print_table(["layer", "what", "output", "parameters"], [["input", "", "×".join(map(str, description.image_shape)), "0"], *rows])
+    print_table(
+        ["layer", "what", "output", "parameters"],
+        [["input", "", "×".join(map(str, description.image_shape)), "0"], *rows],
+    )
     out.print(f"{total:,} parameters")
 
 
@@ -306,7 +335,10 @@ def read_images(paths: list[Path]) -> list[tuple[str, bytes]]:
         try:
             size = path.stat().st_size
             if size > limit * 1e6:
-                raise InvalidImage(f"{path} has {size / 1e6:.0f} MB, and at most {limit:g} MB are read. Make it smaller, or raise CNNAPP_MAX_UPLOAD_MB.")
+                raise InvalidImage(
+                    f"{path} has {size / 1e6:.0f} MB, and at most {limit:g} MB are read. "
+                    "Make it smaller, or raise CNNAPP_MAX_UPLOAD_MB."
+                )
             images.append((path.name, path.read_bytes()))
         except OSError as error:
             raise InvalidImage(f"{path} cannot be read ({error.strerror}). Check the path.") from error
@@ -319,7 +351,11 @@ def predict(run_id: RunId, images: ImageFiles, epoch: Epoch = None, as_json: Jso
     """What a run's network says that images are."""
     look = compute.call("look", run_id, epoch, read_images(images))
     answers = [
-        {"image": str(path), "class": look.classes[int(p_K.argmax())], "probabilities": dict(zip(look.classes, map(float, p_K), strict=True))}
+        {
+            "image": str(path),
+            "class": look.classes[int(p_K.argmax())],
+            "probabilities": dict(zip(look.classes, map(float, p_K), strict=True)),
+        }
         for path, p_K in zip(images, look.probabilities_BK, strict=True)
     ]
     if as_json:
@@ -331,26 +367,37 @@ def predict(run_id: RunId, images: ImageFiles, epoch: Epoch = None, as_json: Jso
 
 @app.command("feature-maps")
 @sentences
-def feature_maps(run_id: RunId, image: Annotated[Path, typer.Argument(metavar="IMAGE")], layer: Layer, out_file: Out, epoch: Epoch = None) -> None:
+def feature_maps(
+    run_id: RunId,
+    image: Annotated[Path, typer.Argument(metavar="IMAGE")],
+    layer: Layer,
+    out_file: Out,
+    epoch: Epoch = None,
+) -> None:
     """All feature maps of one convolution for one image, as a picture."""
-    from cnnapp.charts.tiles import tile
-
     look = compute.call("look", run_id, epoch, read_images([image]))
-    write_picture(out_file, tile(look.maps[known_layer(layer, list(look.maps))][0]))
+    maps_Chw = look.maps[known_layer(layer, list(look.maps))][0]
+    write_picture(out_file, tile(maps_Chw, columns=columns_for(len(maps_Chw)), labels=numbers(maps_Chw)).png)
 
 
 @app.command()
 @sentences
 def filters(run_id: RunId, layer: Layer, out_file: Out, epoch: Epoch = None) -> None:
-    """All filters of one convolution, as a picture: a row for each input channel's share."""
-    from cnnapp.charts.tiles import tile
-    from cnnapp.insight.filters import filters as filters_of
+    """All filters of one convolution, as a picture: a row for each filter, a column for each input channel."""
+    weights = filters_of(open_store().weights(open_store().run(run_id).id).load("best" if epoch is None else epoch))
+    found = weights[known_layer(layer, list(weights))]
+    channels = found.shape[1]
+    columns = columns_for(len(found)) if channels == 1 else channels
+    write_picture(out_file, tile(found.reshape(-1, *found.shape[2:]), columns=columns).png)
 
-    store = open_store()
-    kept = store.weights(run_id)
-    found = filters_of(kept.load_filters(store.run(run_id).best_epoch or max(kept.filter_epochs(), default=0) if epoch is None else epoch))
-    weights = found[known_layer(layer, list(found))]
-    write_picture(out_file, tile(weights.reshape(-1, *weights.shape[2:])))
+
+def columns_for(count: int) -> int:
+    """About as many columns as rows."""
+    return max(1, math.ceil(math.sqrt(count)))
+
+
+def numbers(maps_Chw: Any) -> list[str]:
+    return [str(number) for number in range(1, len(maps_Chw) + 1)]
 
 
 def known_layer(layer: str, layers: list[str]) -> str:
@@ -378,9 +425,13 @@ def where() -> None:
 @sentences
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
-    address: Annotated[str, typer.Option(help="127.0.0.1: this machine only; 0.0.0.0: the whole network.")] = "127.0.0.1",
+    address: Annotated[
+        str, typer.Option(help="127.0.0.1: this machine only; 0.0.0.0: the whole network.")
+    ] = "127.0.0.1",
     open_browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
-    end_workers: Annotated[bool, typer.Option("--end-workers", help="Let trainings save and end with the dashboard.")] = False,
+    end_workers: Annotated[
+        bool, typer.Option("--end-workers", help="Let trainings save and end with the dashboard.")
+    ] = False,
 ) -> None:
     """Run the dashboard."""
     from cnnapp.launching.serve import serve as run_dashboard

@@ -41,7 +41,9 @@ class Pool:
             ComputeFailed: The function crashed, its process died, or ``timeout`` seconds passed.
         """
         if not self._turn.acquire(timeout=timeout):
-            raise ComputeFailed(f"The computation waited {timeout:.0f} s for its turn: others are busy. Try again in a moment.")
+            raise ComputeFailed(
+                f"The computation waited {timeout:.0f} s for its turn: others are busy. Try again in a moment."
+            )
         try:
             member = self._member()
             try:
@@ -78,10 +80,14 @@ class Pool:
         try:
             connection.send(request)
             if not connection.poll(timeout):
-                raise ComputeFailed(f"The computation took longer than {timeout:.0f} s and was given up. Try a smaller image or network.")
+                raise ComputeFailed(
+                    f"The computation took longer than {timeout:.0f} s and was given up. Try a smaller image or network."
+                )
             return connection.recv()
         except (OSError, EOFError) as error:
-            raise ComputeFailed("The computing process ended unexpectedly, perhaps for lack of memory. Try again.") from error
+            raise ComputeFailed(
+                "The computing process ended unexpectedly, perhaps for lack of memory. Try again."
+            ) from error
 
     @staticmethod
     def _discard(member: tuple[Child, Connection]) -> None:
@@ -107,7 +113,9 @@ def _result(answer: tuple[str, Any, str]) -> Any:
     if kind == "sentence":
         error_class = getattr(errors, name, CnnAppError)
         raise error_class(value)
-    raise ComputeFailed(f"The computation failed ({value}). The log has the details: {log_path(read_settings().home, 'compute')}")
+    raise ComputeFailed(
+        f"The computation failed ({value}). The log has the details: {log_path(read_settings().home, 'compute')}"
+    )
 
 
 _pools: dict[Path, Pool] = {}

@@ -1,13 +1,11 @@
 """The settings of a new run: choose, see at once whether it fits, press Train."""
 
 import json
-import uuid
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-import cnnapp
 from cnnapp import compute
 from cnnapp.answers import Description, total_parameters
 from cnnapp.config import (
@@ -20,23 +18,25 @@ from cnnapp.config import (
     TrainingConfig,
     parse_config,
 )
+from cnnapp.data.loading import split_sizes
 from cnnapp.errors import CnnAppError
 from pages._shared import plain, setting, store
+from pages._start import offer_start, start
 
-TOKEN = "train-token"
+TOKEN_KEY = "train-once"
 KEEP: dict[str, Any] = {"persist_state": "session"}  # going to another page and back loses no setting
 
 
 def form() -> None:
     """Start from the address (``?preset=…`` or ``?from=RUN``), else from the defaults."""
-    base, start, name = starting_point()
+    base, begin, name = starting_point()
     if name:
         st.markdown(f"Starting from **{plain(name)}**.")
-    settings, summary = st.columns([3, 2], gap="large")
+    settings, summary = st.columns([5, 4], gap="large")
     with settings:
-        values = inputs(base, start)
+        values = inputs(base, begin)
     with summary:
-        fits = review(values)
+        config = review(values)
         title = st.text_input(
             "Name of the run",
             key=f"{base}-name",
@@ -44,18 +44,16 @@ def form() -> None:
             max_chars=120,
             **KEEP,
         )
-        st.session_state.setdefault(TOKEN, uuid.uuid4().hex)
+        offer_start(TOKEN_KEY)
         st.button(
             "Train",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=not fits,
-            on_click=submit,
-            args=(values, title),
+            disabled=config is None,
+            on_click=start,
+            args=(config, TOKEN_KEY, title),
             width="stretch",
         )
-        if message := st.session_state.pop("train-error", None):
-            st.error(plain(message), icon=":material/error:")
 
 
 def starting_point() -> tuple[str, RunConfig, str]:
@@ -86,12 +84,7 @@ def inputs(base: str, start: RunConfig) -> dict[str, Any]:
     st.subheader("Data")
     dataset = choice("Dataset", DATASETS, start.dataset.name, f"{base}-dataset-name")
     entry = DATASETS[dataset]
-    st.markdown(
-        plain(
-            f"{entry.description} {entry.num_train:,} training and {entry.num_test:,} test images, {len(entry.classes)} classes."
-        )
-        + absent(dataset)
-    )
+    st.markdown(plain(f"{entry.description}. {len(entry.classes)} classes.") + absent(dataset))
     data = several(start.dataset, DatasetConfig, ["image_size", "val_share", "subset", "normalisation"], "dataset", 2)
 
     st.subheader("Network")
@@ -131,8 +124,8 @@ def absent(dataset: str) -> str:
     return f" **Not here yet: {entry.download_mb:.0f} MB are downloaded when the run starts.**"
 
 
-def review(values: dict[str, Any]) -> bool:
-    """The network's steps, or the sentence that says what does not fit; True when the run can start."""
+def review(values: dict[str, Any]) -> RunConfig | None:
+    """The network's steps and the config, or the sentence that says what does not fit."""
     st.subheader("What will be trained")
     try:
         config = parse_config(values)
@@ -140,40 +133,22 @@ def review(values: dict[str, Any]) -> bool:
     except CnnAppError as error:
         for line in str(error).splitlines():
             st.error(plain(line), icon=":material/error:")
-        return False
-    steps_a_epoch = -(-training_images(config) // config.training.batch_size)
+        return None
+    steps_per_epoch = -(-split_sizes(config.dataset)[0] // config.training.batch_size)
     st.markdown(
         f"**{total_parameters(description.steps):,}** parameters · "
-        f"**{config.training.epochs * steps_a_epoch:,}** steps of {config.training.batch_size} images"
+        f"**{config.training.epochs * steps_per_epoch:,}** steps of {config.training.batch_size} images"
     )
-    rows = [("input", "", description.image_shape, 0)]
+    rows: list[tuple[str, str, tuple[int, ...], int]] = [("input", "", description.image_shape, 0)]
     rows += [(s.name, s.text, s.output_shape, s.num_parameters) for s in description.steps]
     table = [
         {"Layer": n, "What": text, "Output": "×".join(map(str, shape)), "Parameters": p} for n, text, shape, p in rows
     ]
     st.dataframe(pd.DataFrame(table), hide_index=True, height=320, alt="Layers with their output shapes and parameters")
-    return True
-
-
-def training_images(config: RunConfig) -> int:
-    available = min(config.dataset.subset or 10**9, DATASETS[config.dataset.name].num_train)
-    return max(1, round(available * (1 - config.dataset.val_share)))
+    return config
 
 
 @st.cache_data(max_entries=256, show_spinner="Checking that the network fits …")
 def described(values: str) -> Description:
     result: Description = compute.call("describe", json.loads(values))
     return result
-
-
-def submit(values: dict[str, Any], title: str) -> None:
-    """The second click of a double click finds no token any more, or gets the same run."""
-    token = st.session_state.get(TOKEN)
-    if token is None:
-        return
-    try:
-        run = cnnapp.submit(parse_config(values), title, token=token)
-    except CnnAppError as error:
-        st.session_state["train-error"] = str(error)
-        return
-    st.query_params.from_dict({"run": run.id})

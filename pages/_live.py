@@ -1,7 +1,7 @@
 """One run while it trains and after: curves, progress, pause and stop."""
 
 import random
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -53,7 +53,7 @@ def button(label: str, icon: str, run_id: str, primary: bool = False) -> None:
     )
 
 
-def give(run_id: str, command: str) -> None:
+def give(run_id: str, command: Literal["stop", "pause", "resume"]) -> None:
     try:
         store().command(run_id, command)
     except CnnAppError as error:
@@ -90,22 +90,19 @@ def progress(run: Run) -> None:
     st.progress(min(1.0, run.progress), plain(" · ".join(words)))
 
 
+FIGURES = (
+    ("Training loss", "last_train_loss", "Mean cross-entropy over the last complete epoch, in nats"),
+    ("Best validation accuracy", "best_val_accuracy", "Of all epochs so far"),
+    ("Best validation loss", "best_val_loss", "Of the epoch with the best validation accuracy, in nats"),
+    ("Test accuracy", "test_accuracy", "Measured once, when the run ends, with its best-validation weights"),
+)
+
+
 def figures(run: Run) -> None:
-    cells = st.columns(4)
-    cells[0].metric(
-        "Training loss", number(run.last_train_loss), help="Mean cross-entropy over the last complete epoch, in nats"
-    )
-    cells[1].metric("Best validation accuracy", percent(run.best_val_accuracy), help="Of all epochs so far")
-    cells[2].metric(
-        "Best validation loss",
-        number(run.best_val_loss),
-        help="Of the epoch with the best validation accuracy, in nats",
-    )
-    cells[3].metric(
-        "Test accuracy",
-        percent(run.test_accuracy),
-        help="Measured once, when the run ends, with its best-validation weights",
-    )
+    with st.container(horizontal=True, gap="large"):
+        for label, name, help_ in FIGURES:
+            show = percent if name.endswith("accuracy") else number
+            st.metric(label, show(getattr(run, name)), help=help_, width="content")
 
 
 def number(value: float | None) -> str:
@@ -149,12 +146,13 @@ def series(run_id: str, step: int, epoch: int) -> dict[Quantity, dict[str, Any]]
 
 
 def result(run: Run) -> None:
-    if run.test_accuracy is not None:
-        st.success(
-            f"Test accuracy **{percent(run.test_accuracy, 2)}** and loss **{number(run.test_loss)}** on {run.num_test:,} images that were "
-            f"not used before, with the weights of epoch {run.test_epoch}"
-            + (", the best by validation." if run.num_val else ".")
-        )
+    if run.test_accuracy is None:
+        return
+    chosen = ", the best by validation" if run.num_val else ""
+    st.success(
+        f"Test accuracy **{percent(run.test_accuracy, 2)}** and loss **{number(run.test_loss)}** on {run.num_test:,} "
+        f"images that were not used before, with the weights of epoch {run.test_epoch}{chosen}."
+    )
 
 
 def footer(run: Run) -> None:
@@ -170,11 +168,8 @@ def footer(run: Run) -> None:
         )
     with st.expander("Settings of this run", icon=":material/settings:"):
         where = f"{run.device_name} ({run.device}), " if run.device else ""
-        st.markdown(
-            plain(
-                f"{where}{run.num_parameters:,} parameters, {run.num_train:,} training, {run.num_val:,} validation and {run.num_test:,} test images."
-            )
-        )
+        split = f"{run.num_train:,} training, {run.num_val:,} validation and {run.num_test:,} test images"
+        st.markdown(plain(f"{where}{run.num_parameters:,} parameters, {split}."))
         st.json(run.config.model_dump(mode="json"))
         st.download_button(
             "Download settings",

@@ -62,7 +62,13 @@ def duration(seconds: float | None) -> str:
 
 
 def ago(moment: float) -> str:
-    return duration(max(0, time.time() - moment)) + " ago"
+    """In the largest unit: "3 min ago", "2 days ago"."""
+    seconds = max(0.0, time.time() - moment)
+    for size, unit in ((86400, "day"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''} ago"
+    return "just now"
 
 
 def choose_run(label: str = "Run", accept: Callable[[Run], bool] = lambda run: True, empty: str = "") -> Run | None:
@@ -137,7 +143,6 @@ def setting(model: type[BaseModel], name: str, value: Any, key: str, **options: 
         help=help_,
         key=key,
         placeholder="unset" if optional else None,
-        required=not optional,
         **options,
     )
 

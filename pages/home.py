@@ -8,6 +8,7 @@ from cnnapp.presets.preset import Preset
 from cnnapp.settings import read_settings
 from cnnapp.store import Run
 from pages._shared import ago, badge, duration, ensure_frame, percent, plain, store
+from pages._start import offer_start, start
 
 ensure_frame()
 
@@ -21,10 +22,21 @@ def preset_card(preset: Preset) -> None:
         dataset = DATASETS[preset.config.dataset.name]
         if not dataset.is_present():
             st.markdown(f":material/download: downloads {dataset.download_mb:.0f} MB first")
-        if st.button(
-            "Open", key=f"preset-{preset.name}", icon=":material/tune:", help="See the settings, change them, train"
-        ):
-            st.switch_page("pages/train.py", query_params={"preset": preset.name})
+        with st.container(horizontal=True):
+            st.button(
+                "Train",
+                key=f"train-{preset.name}",
+                type="primary",
+                icon=":material/play_arrow:",
+                on_click=start,
+                args=(preset.config, token_key(preset)),
+            )
+            if st.button("Settings", key=f"open-{preset.name}", icon=":material/tune:"):
+                st.switch_page("pages/train.py", query_params={"preset": preset.name})
+
+
+def token_key(preset: Preset) -> str:
+    return f"home-token-{preset.name}"
 
 
 def run_card(run: Run) -> None:
@@ -82,13 +94,11 @@ def this_machine() -> None:
 
 
 st.title("CNN Lab")
-st.markdown(
-    "Train a convolutional network and watch it learn; then look inside. Start from one of these, or from [your own settings](/train)."
-)
+offer_start(*map(token_key, PRESETS.values()))
+st.markdown("Train a convolutional network and watch it learn; then look inside. Start from one of these:")
 for cell, preset in zip(st.columns(len(PRESETS)), PRESETS.values(), strict=True):
     with cell:
         preset_card(preset)
-
 st.page_link("pages/train.py", label="Or choose your own settings", icon=":material/tune:")
 
 st.header("Runs")

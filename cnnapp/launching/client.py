@@ -30,7 +30,7 @@ class Child:
 
 
 def fork(home: Path, target: str, arguments: dict[str, Any], log: Path, timeout: float = START_SECONDS) -> Child:
-    """Run ``target`` ("module:function") in a new process; it is called with its end of the connection and ``arguments``.
+    """Run ``target`` ("module:function") in a new process, with its end of the connection and ``arguments``.
 
     Raises:
         CannotStart: No fork server could be reached or started in ``timeout`` seconds.
@@ -72,7 +72,9 @@ def _ask(home: Path, request: dict[str, Any], timeout: float) -> tuple[socket.so
             next_start = time.monotonic() + 5
         time.sleep(0.05)
     log = log_path(home, "forkserver")
-    raise CannotStart(f"The process that starts trainings did not answer for {timeout:.0f} s. Its log may say why: {log}")
+    raise CannotStart(
+        f"The process that starts trainings did not answer for {timeout:.0f} s. Its log may say why: {log}"
+    )
 
 
 def log_path(home: Path, role: str) -> Path:

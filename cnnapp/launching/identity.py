@@ -45,6 +45,6 @@ def is_alive(pid: int | None, created: float | None) -> bool:
         return False
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - created) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        return bool(abs(process.create_time() - created) < 1) and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False

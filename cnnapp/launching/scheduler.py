@@ -27,7 +27,10 @@ from cnnapp.store import Run, Store, open_store
 
 TICK_SECONDS = 0.025  # how long a new run waits at most to be seen
 CHECK_SECONDS = 1.0  # how often workers that were started by an earlier scheduler are looked at
-DISK_TEXT = "Waiting: {folder} has {free:.0f} MB free, and a run needs {need:.0f} MB. Free some space; it then starts by itself."
+DISK_TEXT = (
+    "Waiting: {folder} has {free:.0f} MB free, and a run needs {need:.0f} MB. "
+    "Free some space; it then starts by itself."
+)
 
 
 def record_path(home: Path) -> Path:

@@ -85,7 +85,8 @@ def check_port(address: str, port: int, other: Dashboard | None) -> None:
             probe.bind((address, port))
         except OSError as error:
             if other and other["port"] == port:
-                raise CannotStart(f"The dashboard of this home runs already: open {url(other['address'], port)}") from error
+                open_ = url(other["address"], port)
+                raise CannotStart(f"The dashboard of this home runs already: open {open_}") from error
             raise CannotStart(
                 f"The dashboard cannot listen on {address}:{port} ({error.strerror}). "
                 f"Choose another port: make run PORT={port + 1}"
