@@ -66,7 +66,8 @@ def open_store(home: Path | None = None) -> "Store":
 def submit(config: RunConfig, name: str = "", *, token: str | None = None) -> "Run":
     """Queue a run, which trains in the background as soon as there is room, and go on.
 
-    The network is first checked against the images. ``token`` marks one intention: a second call with it returns the first one's run.
+    The network is first checked against the images. ``token`` marks one intention: a second call with it returns the
+    run of the first.
 
     Raises:
         DoesNotFit: The network cannot be applied to the images; the text says what to change.

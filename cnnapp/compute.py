@@ -1,8 +1,8 @@
 """What a page needs of torch, done in a small bounded pool of warm processes.
 
 ``call(function, …)`` runs a function of ``cnnapp.tasks`` elsewhere: plain values and arrays in, plain values and
-arrays out. A crash or a time-out there is a sentence on the page, and the process is replaced. The processes end with ours, since
-their connection does.
+arrays out. A crash or a time-out there is a sentence on the page, and the process is replaced. The processes end with
+ours, since their connection does.
 """
 
 import atexit
@@ -81,7 +81,8 @@ class Pool:
             connection.send(request)
             if not connection.poll(timeout):
                 raise ComputeFailed(
-                    f"The computation took longer than {timeout:.0f} s and was given up. Try a smaller image or network."
+                    f"The computation took longer than {timeout:.0f} s and was given up. "
+                    "Try a smaller image or network."
                 )
             return connection.recv()
         except (OSError, EOFError) as error:

@@ -36,7 +36,9 @@ def gpus() -> tuple[Gpu, ...]:
     try:
         pynvml.nvmlInit()
         handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-        found = [Gpu(_text(pynvml.nvmlDeviceGetName(h)), pynvml.nvmlDeviceGetMemoryInfo(h).total / 1e9) for h in handles]
+        found = [
+            Gpu(_text(pynvml.nvmlDeviceGetName(h)), pynvml.nvmlDeviceGetMemoryInfo(h).total / 1e9) for h in handles
+        ]
     except pynvml.NVMLError:
         return ()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -60,6 +62,11 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine(home: Path) -> Machine:
     """Sizes in GB (10⁹ bytes); disk is the one that holds ``home``."""
     memory = psutil.virtual_memory()
@@ -68,7 +75,7 @@ def machine(home: Path) -> Machine:
     return Machine(
         gpus=gpus(),
         cpu=cpu_name(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=cores(),
         memory_gb=memory.total / 1e9,
         memory_free_gb=memory.available / 1e9,
         disk_gb=disk.total / 1e9,

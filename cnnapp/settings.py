@@ -29,6 +29,9 @@ class Settings(BaseModel):
     data: str = Field("", description=f"Folders to look for datasets in, separated by {os.pathsep!r}; never written to")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     slots: int = Field(0, ge=0, le=64, description="Runs that train at once; 0: one per GPU, or one on a CPU machine")
+    threads: int = Field(
+        0, ge=0, le=1024, description="CPU threads of one run; 0: the cores, shared out over the slots"
+    )
     nice: int = Field(10, ge=0, le=19, description="How far a worker's priority is lowered, so that pages stay quick")
     max_restarts: int = Field(
         5, ge=0, description="Restarts of a dying run without progress, before it counts as failed"

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import cnnapp
+from cnnapp.config import override, parse_config
 from cnnapp.launching.identity import is_alive
 from cnnapp.launching.local import ensure_scheduler, read_record
-from cnnapp.store import Store, open_store
+from cnnapp.store import Run, Store, open_store
+from tests.launching.helpers import wait_for_end
 
 HERE = Path(__file__).resolve()
 
@@ -71,5 +74,21 @@ def lab(lab_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("CNNAPP_HOME", str(lab_home))
     monkeypatch.setenv("CNNAPP_RESUME_SECONDS", "0.3")
     monkeypatch.setenv("CNNAPP_MAX_RESTARTS", "1000")
+    monkeypatch.setenv("CNNAPP_THREADS", "1")  # threads that wait for each other crawl when other tests run beside
     ensure_scheduler(lab_home)
     return open_store(lab_home)
+
+
+@pytest.fixture(scope="session")
+def trained_once() -> list[Run]:
+    return []
+
+
+@pytest.fixture
+def trained(lab: Store, trained_once: list[Run]) -> Run:
+    """A LeNet that was trained in ``lab`` on digits of 28×28 for 3 epochs: one for all tests, none may change it."""
+    if not trained_once:
+        config = override(parse_config({}), ["dataset.image_size=28", "training.epochs=3", "seed=11"])
+        trained_once.append(wait_for_end(lab, cnnapp.submit(config, "trained")))
+    assert trained_once[0].state == "finished", trained_once[0].detail
+    return trained_once[0]

@@ -9,8 +9,8 @@ either end notices at once when the other is gone:
     {"code": time, "lease": true}                            keeps the server alive while the connection is open
     {"code": time, "target": "module:function", "arguments": {…}, "environment": {…}, "log": path}
 
-The answer is one line: ``{"pid": …, "created": …}``, ``{"lease": true}``, or ``{"stale": true}`` from a server that runs
-older code than the client's; it then ends, and the client starts another.
+The answer is one line: ``{"pid": …, "created": …}``, ``{"lease": true}``, or ``{"stale": true}`` from a server of older
+code than the client's; it then ends, and the client starts another.
 """
 
 import gc

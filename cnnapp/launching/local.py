@@ -1,5 +1,6 @@
 """Runs on this machine: making sure that somebody takes what is queued."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,17 +9,19 @@ from typing import TypedDict
 
 from cnnapp.launching.client import start_process
 from cnnapp.launching.identity import code_time, is_alive
-from cnnapp.launching.scheduler import record_path
+from cnnapp.launching.scheduler import WAKE, record_path
 
 
 def ensure_scheduler(home: Path) -> None:
-    """Start the home's scheduler if none runs, or if the one that runs is of older code.
+    """Start the home's scheduler if none runs, or if the one that runs is of older code; else have it look now.
 
     Cheap when there is one; may be called by anybody at any time.
     """
     record = read_record(home)
     if record and is_alive(record["pid"], record["created"]):
         if record["code"] >= code_time():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(record["pid"], WAKE)
             return
         os.kill(record["pid"], signal.SIGTERM)  # it may be ended at any time without losing a run
     start_process(home, "scheduler")

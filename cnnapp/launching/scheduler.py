@@ -5,7 +5,6 @@ the workers that live and puts the runs of the dead ones back into the queue.
 """
 
 import json
-import os
 import select
 import shutil
 import signal
@@ -21,16 +20,19 @@ from filelock import FileLock, Timeout
 from cnnapp.errors import CannotStart, CnnAppError
 from cnnapp.launching.client import fork, lease
 from cnnapp.launching.identity import code_time, is_alive, lock_path
-from cnnapp.machine import devices
+from cnnapp.machine import cores, devices
 from cnnapp.settings import Settings, read_settings
 from cnnapp.store import Run, Store, open_store
 
-TICK_SECONDS = 0.025  # how long a new run waits at most to be seen
+TICK_SECONDS = 0.2  # how long a new run waits at most to be seen; whoever queues one also wakes us
 CHECK_SECONDS = 1.0  # how often workers that were started by an earlier scheduler are looked at
 DISK_TEXT = (
     "Waiting: {folder} has {free:.0f} MB free, and a run needs {need:.0f} MB. "
     "Free some space; it then starts by itself."
 )
+
+
+WAKE = signal.SIGUSR1
 
 
 def record_path(home: Path) -> Path:
@@ -44,12 +46,15 @@ class Scheduler:
         self.store = store
         self.settings = settings
         self.slots = devices(settings)
-        self.threads = max(1, (os.cpu_count() or 1) // len(self.slots))
+        self.threads = settings.threads or max(1, cores() // len(self.slots))
         self.connections: dict[str, socket.socket] = {}  # of the workers that we started
         self.devices: dict[str, str] = {}  # of all running workers
         self.version = -1
         self.next_check = 0.0
         self.busy_until = time.monotonic()
+        self.woken, self.wake = socket.socketpair()
+        for end in (self.woken, self.wake):
+            end.setblocking(False)
 
     def tick(self) -> None:
         self._collect_dead()
@@ -70,8 +75,11 @@ class Scheduler:
     def _collect_dead(self) -> None:
         """Wait a tick for the ends of connections: that is how a worker's death is heard at once."""
         by_connection = {connection: run_id for run_id, connection in self.connections.items()}
-        ended, _, _ = select.select(list(by_connection), [], [], TICK_SECONDS)
+        ended, _, _ = select.select([self.woken, *by_connection], [], [], TICK_SECONDS)
         for connection in ended:
+            if connection is self.woken:
+                self.woken.recv(4096)
+                continue
             run_id = by_connection[connection]
             self.connections.pop(run_id).close()
             self._ended(self.store.find(run_id), run_id)
@@ -143,6 +151,7 @@ def serve(settings: Settings) -> None:
     store = open_store(settings.home)
     warm: socket.socket | None = None
     scheduler = Scheduler(store, settings)
+    signal.set_wakeup_fd(scheduler.wake.fileno(), warn_on_full_buffer=False)
     while scheduler.idle_seconds() < 60 * settings.scheduler_idle_minutes:
         if warm is None or select.select([warm], [], [], 0)[0]:  # the fork server is not there, or gone
             if warm:
@@ -169,6 +178,7 @@ def main() -> int:
     except Timeout:
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(WAKE, lambda *_: None)  # before anybody can know our pid
     me = psutil.Process()
     record = {"pid": me.pid, "created": me.create_time(), "code": code_time()}
     record_path(settings.home).write_text(json.dumps(record))

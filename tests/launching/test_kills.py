@@ -31,6 +31,10 @@ def reference(lab: Store, undisturbed: list[Run]) -> Run:
     return undisturbed[0]
 
 
+def wait_until_stepped(store: Store, run_id: str) -> None:
+    wait_until(lambda: store.run(run_id).step > 0 or store.run(run_id).is_over, "the first step")
+
+
 def kill_worker(store: Store, run_id: str) -> bool:
     run = store.run(run_id)
     if run.state != "running" or not is_alive(run.pid, run.pid_created):
@@ -60,7 +64,7 @@ def test_runs_that_are_killed_at_random_moments_end_as_if_they_were_not(lab: Sto
     while done < KILLS:
         run = cnnapp.submit(small_config())
         for kill in chance.choices([kill_worker, kill_scheduler, kill_both], weights=[4, 1, 1], k=7):
-            wait_until(lambda: lab.run(run.id).step > 0 or lab.run(run.id).is_over, "the first step")
+            wait_until_stepped(lab, run.id)
             time.sleep(chance.uniform(0, 0.5))
             done += kill(lab, run.id)
         run = wait_for_end(lab, run)
@@ -74,7 +78,12 @@ def test_a_killed_worker_is_noticed_and_its_run_resumes_within_five_seconds(lab:
     before = lab.run(run.id)
     kill_worker(lab, run.id)
     began = time.monotonic()
-    wait_until(lambda: (now := lab.run(run.id)).pid not in (None, before.pid) and now.step > before.step, "the resumed run")
+
+    def has_resumed() -> bool:
+        now = lab.run(run.id)
+        return now.pid not in (None, before.pid) and now.step > before.step
+
+    wait_until(has_resumed, "the resumed run")
     assert time.monotonic() - began < 5
     lab.command(run.id, "stop")
     assert wait_for_end(lab, run).state == "stopped"
@@ -98,7 +107,9 @@ def test_two_schedulers_for_one_home_are_one(lab: Store) -> None:
     wait_until(lambda: len(others()) == 1, "the surplus schedulers to end")
 
 
-def test_a_run_that_keeps_dying_without_progress_fails_with_the_reason(lab: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_keeps_dying_without_progress_fails_with_the_reason(
+    lab: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from cnnapp.launching.scheduler import Scheduler
     from cnnapp.settings import read_settings
 
