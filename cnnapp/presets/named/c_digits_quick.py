@@ -13,7 +13,7 @@ PRESETS.add(
             {
                 "dataset": {"name": "digits", "image_size": 32, "val_share": 0.1},
                 "network": {"family": "lenet"},
-                "training": {"epochs": 15, "batch_size": 32, "optimizer": "adam", "lr": 0.001},
+                "training": {"epochs": 25, "batch_size": 32, "optimizer": "adam", "lr": 0.001},
                 "seed": 0,
             }
         ),
