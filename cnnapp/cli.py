@@ -7,6 +7,7 @@ With ``--json`` one JSON document goes to stdout and nothing else; progress and 
 import dataclasses
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -36,7 +37,9 @@ app = typer.Typer(
 )
 runs_app = typer.Typer(help="All runs; or one of them with a command below.")
 app.add_typer(runs_app, name="runs")
-out, err = Console(soft_wrap=True, markup=False, highlight=False), Console(stderr=True, soft_wrap=True, markup=False)
+# names are text: neither [b] nor :smile: means anything in them
+out = Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
+err = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 PresetName = Annotated[str | None, typer.Option("--preset", help="Start from this named experiment.")]
@@ -142,7 +145,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text())
     except OSError as error:
         raise InvalidConfig(f"{path} cannot be read ({error.strerror}). Check the path.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidConfig(
             f"{path} is not JSON ({error}). `python -m cnnapp presets --json` shows how a config looks."
         ) from error
@@ -182,7 +185,11 @@ def train(
 def follow(run: Run) -> Run:
     """Show a run's progress on stderr until it is over or paused."""
     store = open_store()
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+    )
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task(run.name, total=1, text="")
         try:
@@ -218,7 +225,15 @@ def summary(run: Run) -> str:
 def run_json(run: Run) -> dict[str, Any]:
     private = {"config_json", "token", "pid", "pid_created", "heartbeat", "attempt", "restarts"}
     values = {name: finite(value) for name, value in dataclasses.asdict(run).items() if name not in private}
-    return {**values, "config": dump(run.config)}
+    return {**values, "config": stored_config(run)}
+
+
+def stored_config(run: Run) -> Any:
+    """As it was written: also a run of another version, with settings that this one does not know, is listed."""
+    try:
+        return json.loads(run.config_json)
+    except ValueError:
+        return None
 
 
 def finite(value: Any) -> Any:
@@ -241,7 +256,7 @@ def runs(context: typer.Context, as_json: Json = False) -> None:
             [
                 r.id,
                 r.state,
-                f"{r.epoch}/{r.config.training.epochs}",
+                f"{r.epoch}/{r.epochs}",
                 percent(r.best_val_accuracy),
                 percent(r.test_accuracy),
                 r.name,
@@ -265,7 +280,7 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     if as_json:
         return print_json({**run_json(run), "epochs_done": epochs})
     out.print(summary(run))
-    out.print(json.dumps(dump(run.config), indent=2))
+    out.print(json.dumps(stored_config(run), indent=2))
     names = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
     print_table(names, [[e[n] if n == "epoch" or e[n] is None else f"{e[n]:.4f}" for n in names] for e in epochs])
 
@@ -352,7 +367,7 @@ def predict(run_id: RunId, images: ImageFiles, epoch: Epoch = None, as_json: Jso
     look = compute.call("look", run_id, epoch, read_images(images))
     answers = [
         {
-            "image": str(path),
+            "image": os.fsencode(path).decode(errors="replace"),  # a file's name need not be text
             "class": look.classes[int(p_K.argmax())],
             "probabilities": dict(zip(look.classes, map(float, p_K), strict=True)),
         }
