@@ -137,7 +137,9 @@ def test_no_impossible_image_size_is_recommended():
 
 
 def test_a_convolution_of_a_list_of_numbers_is_refused():
-    with pytest.raises(DoesNotFit, match="conv1 needs an image, but flatten1 made a list of 16 numbers: move conv1 before"):
+    with pytest.raises(
+        DoesNotFit, match="conv1 needs an image, but flatten1 made a list of 16 numbers: move conv1 before"
+    ):
         build_layers([Flatten(), Conv(channels=2, kernel=1)], (1, 4, 4))
 
 
