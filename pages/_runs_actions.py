@@ -12,7 +12,7 @@ MESSAGES = "runs-messages"
 
 
 def actions(runs: list[Run]) -> None:
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if len(runs) == 1:
             (run,) = runs
             query = {"run": run.id}
@@ -29,8 +29,7 @@ def actions(runs: list[Run]) -> None:
 
 
 def link(page: str, label: str, icon: str, query: dict[str, str]) -> None:
-    if st.button(label, icon=f":material/{icon}:"):
-        st.switch_page(f"pages/{page}.py", query_params=query)
+    st.page_link(f"pages/{page}.py", label=label, icon=f":material/{icon}:", query_params=query)
 
 
 @st.dialog("Rename")
@@ -46,7 +45,7 @@ def rename(run: Run) -> None:
 @st.dialog("Delete for good?")
 def delete(runs: list[Run]) -> None:
     """Those that are running are left, each with the sentence that says why."""
-    st.markdown("Settings, curves, weights and results of")
+    st.markdown("With settings, curves, weights and results:")
     st.markdown("\n".join(f"- **{plain(run.name)}** ({run.state}, {run.epoch} of {run.epochs} epochs)" for run in runs))
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep"):

@@ -108,8 +108,8 @@ def table_of(runs: list[Run], timezone: str | None = None) -> pd.DataFrame:
             "Epochs": [run.epoch for run in runs],
             **{name: [values[name] for values in settings] for name in _settings("{}")},
             "Parameters": pd.array([run.num_parameters or None for run in runs], "Int64"),
-            "Seconds": pd.array([run.seconds_trained or None for run in runs], "Float64"),
-            "Created": pd.to_datetime([run.created for run in runs], unit="s", utc=True),
+            "Seconds": pd.array([round(run.seconds_trained, 1) or None for run in runs], "Float64"),
+            "Created": pd.to_datetime([int(run.created) for run in runs], unit="s", utc=True),
         }
     )
     table["Created"] = table["Created"].dt.tz_convert(timezone or "UTC")

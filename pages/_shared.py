@@ -12,9 +12,9 @@ from pydantic.fields import FieldInfo
 
 from cnnapp.errors import RunNotFound
 from cnnapp.store import Run, Store, open_store
-from pages._frame import ensure_frame, plain
+from pages._frame import ensure_frame, in_words, plain
 
-__all__ = ["badge", "choose_run", "duration", "ensure_frame", "percent", "plain", "setting", "store"]
+__all__ = ["badge", "choose_run", "duration", "ensure_frame", "in_words", "percent", "plain", "setting", "store"]
 
 RUN_CHOICE, RUN_SEEN = "choose-run", "run-seen"
 COLOURS: dict[str, Literal["blue", "green", "orange", "red", "gray", "violet"]] = {
@@ -85,8 +85,7 @@ def choose_run(label: str = "Run", accept: Callable[[Run], bool] = lambda run: T
         return None
     before = st.session_state.get(RUN_CHOICE, st.session_state.get(RUN_SEEN))
     wanted = asked.id if asked else before if before in runs else next(iter(runs))
-    if st.session_state.get(RUN_CHOICE) != wanted:
-        st.session_state[RUN_CHOICE] = wanted
+    st.session_state[RUN_CHOICE] = wanted  # always: another page's widget of this key is another widget
     titles = _titles(list(runs.values()))
     chosen: str = st.selectbox(
         label, list(runs), format_func=lambda id_: titles.get(id_, id_), key=RUN_CHOICE, on_change=_to_address

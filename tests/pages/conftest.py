@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from cnnapp.config import parse_config
 from cnnapp.events import EpochDone, RunEnded, RunStarted, StepsDone, TestDone
@@ -51,6 +52,33 @@ def open_page(home: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         return app
 
     return open_
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pages ask of the pool is computed in this process, and runs that they start stay in the queue."""
+    from cnnapp import compute, tasks
+    from cnnapp.launching import local
+
+    monkeypatch.setattr(compute, "call", lambda name, *arguments, timeout=None: getattr(tasks, name)(*arguments))
+    monkeypatch.setattr(local, "ensure_scheduler", lambda home: None)
+
+
+def text_of(app: AppTest) -> str:
+    """All that the page says in words, with what Markdown would escape as it is read."""
+    kinds = (app.title, app.markdown, app.success, app.info, app.warning, app.error)
+    found = [element.value for kind in kinds for element in kind]
+    found += [element.proto.text for element in app.get("progress")]
+    return "\n".join(found).replace("\\", "")
+
+
+def button(app: AppTest, label: str) -> Button:
+    (found,) = [element for element in app.button if element.label == label]
+    return found
+
+
+def labels(app: AppTest) -> list[str]:
+    return [element.label for element in app.button]
 
 
 def confusion(epoch: int, num_classes: int = 10, images: int = 6) -> np.ndarray:

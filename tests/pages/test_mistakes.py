@@ -113,6 +113,15 @@ def test_an_unknown_run_is_said_and_another_one_shown(open_page: Open, make_run:
     assert len(counts_of(app)) == 10
 
 
+def test_the_run_that_was_looked_at_is_shown_on_coming_back(open_page: Open, make_run: Make) -> None:
+    older, _newer = make_run("older"), make_run("newer")
+    app = open_page("mistakes", run=older.id)
+    del app.query_params["run"]  # as the browser does on going to another page
+    app.switch_page("pages/home.py").run()
+    app.switch_page("pages/mistakes.py").run()
+    assert app.selectbox(key="choose-run").value == older.id
+
+
 def test_figures_of_each_class_agree_with_scikit_learn() -> None:
     from sklearn.metrics import precision_recall_fscore_support
 
