@@ -8,7 +8,9 @@ ours, since their connection does.
 import atexit
 import contextlib
 import importlib
+import io
 import os
+import pickle
 import select
 import signal
 import socket
@@ -22,6 +24,15 @@ from cnnapp import errors
 from cnnapp.errors import CnnAppError, ComputeFailed
 from cnnapp.launching.client import Child, fork, lease, log_path
 from cnnapp.settings import read_settings
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Answers are plain values, arrays, and the dataclasses of ``cnnapp.answers``: others might bring in torch."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "cnnapp.answers" or module == "builtins" or module.split(".")[0] == "numpy":
+            return super().find_class(module, name)
+        raise TypeError(f"a function of cnnapp.tasks answered with a {module}.{name}: return plain values and arrays")
 
 
 class Pool:
@@ -84,7 +95,7 @@ class Pool:
                     f"The computation took longer than {timeout:.0f} s and was given up. "
                     "Try a smaller image or network."
                 )
-            return connection.recv()
+            return PlainUnpickler(io.BytesIO(connection.recv_bytes())).load()
         except (OSError, EOFError) as error:
             raise ComputeFailed(
                 "The computing process ended unexpectedly, perhaps for lack of memory. Try again."

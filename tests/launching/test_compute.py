@@ -5,14 +5,15 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
+import psutil
 import pytest
 
 from cnnapp import compute
 from cnnapp.compute import Pool
 from cnnapp.errors import ComputeFailed, InvalidConfig
 from cnnapp.store import Store
+from tests.launching.helpers import wait_until
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_a_process_that_dies_is_a_sentence_and_is_replaced(small_pool: Pool) -> 
     other = small_pool.call("os:getpid", timeout=60)
     assert other != pid
     os.kill(other, signal.SIGKILL)  # while it is idle: nobody need notice
-    time.sleep(0.2)
+    wait_until(lambda: not psutil.pid_exists(other), "the process to be gone")
     assert small_pool.call("os:getpid", timeout=60) != other
 
 
@@ -69,8 +70,14 @@ def test_no_more_processes_than_allowed_compute_at_once(small_pool: Pool) -> Non
 
 def test_the_calling_process_imports_nothing_heavy(lab: Store) -> None:
     code = (
-        "import sys; from cnnapp import compute; compute.call('describe', {});"
+        "import sys; from cnnapp import compute; compute.call('warm'); compute.call('describe', {});"
         "print(sorted({'torch', 'torchvision', 'sklearn', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_answer_that_would_bring_in_other_modules_is_refused(small_pool: Pool) -> None:
+    with pytest.raises(TypeError, match=r"datetime\.date"):
+        small_pool.call("datetime:date", 2000, 1, 1, timeout=60)
+    assert small_pool.call("os:getpid", timeout=60)
