@@ -25,7 +25,7 @@ def mistakes(run: Run) -> None:
 
 
 def controls(run: Run, splits: list[str]) -> View:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         help_ = "The test images are looked at once, when the run ends, with its best weights"
         split = st.segmented_control(
             "Images", splits, default=splits[0], required=True, key=SPLIT, help=help_, bind="query-params"

@@ -95,6 +95,7 @@ def _lay_out(figure: go.Figure, quantity: Quantity, against: Against, log: bool,
             "title": {"text": "Loss (nats)" if quantity == "loss" else "Accuracy"},
             "type": "log" if log else "linear",
             "tickformat": ".0%" if quantity == "accuracy" else "",
+            **_limits(quantity, log),
         },
         font={"color": text},
         paper_bgcolor="rgba(0,0,0,0)",
@@ -104,3 +105,10 @@ def _lay_out(figure: go.Figure, quantity: Quantity, against: Against, log: bool,
         hovermode="closest",
         showlegend=True,
     )
+
+
+def _limits(quantity: Quantity, log: bool) -> dict[str, float]:
+    """No axis reaches where no value can be, as it else does around a flat line; a little room is for the markers."""
+    if log:
+        return {}
+    return {"minallowed": -0.02, "maxallowed": 1.02} if quantity == "accuracy" else {"minallowed": 0}
