@@ -48,3 +48,14 @@ class Samples:
     x_BCHW: np.ndarray  # uint8
     labels: tuple[str, ...]
     indices: tuple[int, ...]  # positions in the test split
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """An image file, as people and as a network see it."""
+
+    name: str
+    thumbnail: bytes  # JPEG or PNG: upright and opaque, at most a few hundred pixels a side
+    width: int  # of the whole image, pixels
+    height: int
+    x_CHW: np.ndarray  # uint8, before normalisation
