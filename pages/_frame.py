@@ -3,6 +3,8 @@
 import contextvars
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import streamlit as st
@@ -38,12 +40,20 @@ def run_app() -> None:
     page = navigation()
     token = _inside.set(True)
     try:
-        boot()
-        page.run()
-    except CnnAppError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        with in_words():
+            boot()
+            page.run()
     finally:
         _inside.reset(token)
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """An error that is meant for the user is shown as its sentence. Fragments need this, too: none gets out of them."""
+    try:
+        yield
+    except CnnAppError as error:
+        st.error(plain(str(error)), icon=":material/error:")
 
 
 def ensure_frame() -> None:
@@ -75,8 +85,6 @@ def boot() -> None:
 def keep_scheduler(home: Path) -> None:
     """A killed scheduler is replaced while a dashboard is open."""
     while True:
-        try:
+        with suppress(OSError):  # a full disk, or a home that has just been removed
             ensure_scheduler(home)
-        except OSError:  # a full disk, or a home that has just been removed
-            pass
         time.sleep(KEEP_SECONDS)

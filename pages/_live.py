@@ -10,7 +10,7 @@ from cnnapp.charts.live import EpochCurve, Quantity, StepCurve, series_for_live
 from cnnapp.errors import CnnAppError
 from cnnapp.store import Run
 from pages._curve import curve
-from pages._shared import badge, duration, percent, plain, store
+from pages._shared import badge, duration, in_words, percent, plain, store
 
 POINTS = 300
 
@@ -60,10 +60,11 @@ def give(run_id: str, command: Literal["stop", "pause", "resume"]) -> None:
         st.session_state["command-error"] = str(error)
 
 
+@in_words()
 def body(run_id: str, state: str, waiting: bool) -> None:
     """What changes while the run trains; a change of state draws the whole page once."""
     run = store().run(run_id)
-    if run.state != state or (waiting and run.step):
+    if run.state != state or (waiting and run.state == "running" and run.step):  # one that resumes queues with steps
         st.rerun()
     progress(run)
     figures(run)

@@ -7,7 +7,7 @@ from cnnapp.machine import machine
 from cnnapp.presets.preset import Preset
 from cnnapp.settings import read_settings
 from cnnapp.store import Run
-from pages._shared import ago, badge, duration, ensure_frame, percent, plain, store
+from pages._shared import ago, badge, duration, ensure_frame, in_words, percent, plain, store
 from pages._start import offer_start, start
 
 ensure_frame()
@@ -59,6 +59,7 @@ def run_card(run: Run) -> None:
 
 
 @st.fragment(run_every="2s")
+@in_words()
 def runs() -> None:
     found = store().runs(limit=RECENT)
     if not found:
