@@ -30,7 +30,8 @@ IGNORED = {
     ".pytest_cache",
     ".hypothesis",
 }
-DOCKERFILE = ROOT / "Dockerfile"
+# what a benchmark compares with where it happens to be installed
+OPTIONAL = {"matplotlib"}
 
 
 def read(name: str) -> str:
@@ -104,7 +105,7 @@ def test_every_imported_library_is_required(places, files):
         for library in imported_libraries(*places)
         if not {name.lower() for name in distributions.get(library, [library])} & required
     }
-    assert missing == set()
+    assert missing - (OPTIONAL if "benchmarks" in places else set()) == set()
 
 
 # Makefile and container
