@@ -60,7 +60,7 @@ class ForkServer:
         selector = selectors.DefaultSelector()
         selector.register(self.listener, selectors.EVENT_READ)
         while not self.stale and (self.leases or time.monotonic() - self.unleased_since < GRACE_SECONDS):
-            for key, _ in selector.select(timeout=5):
+            for key, _ in selector.select(timeout=min(5.0, GRACE_SECONDS)):
                 if key.fileobj is self.listener:
                     connection, _ = self.listener.accept()
                     if self._answer(connection):
@@ -92,7 +92,7 @@ class ForkServer:
                 connection.settimeout(None)
                 return True
             self._fork(connection, request)
-        except (OSError, ValueError, KeyError, TypeError):  # a client that is gone or talks nonsense harms nobody else
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # a client that is gone or talks nonsense
             connection.close()
         return False
 

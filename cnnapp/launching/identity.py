@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import stat
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -20,12 +22,19 @@ def socket_path(home: Path) -> Path:
     """The fork server's socket: in a folder of this user's alone, since a path under home may be too long for a socket.
 
     Raises:
-        CannotStart: The folder belongs to somebody else.
+        CannotStart: The folder belongs to somebody else, is no folder, or cannot be made.
     """
     folder = Path(tempfile.gettempdir()) / f"cnnapp-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
+    try:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        status = folder.lstat()
+    except OSError as error:
+        raise CannotStart(
+            f"Processes of CNN Lab meet in {folder}, but that folder cannot be made ({error.strerror}). "
+            "Make room there, or set TMPDIR to a folder of your own."
+        ) from error
+    if status.st_uid != os.getuid() or status.st_mode & 0o077 or not stat.S_ISDIR(status.st_mode):
         raise CannotStart(
             f"Processes of CNN Lab meet in {folder}, but that folder is not private to this user. "
             "Remove it, or set TMPDIR to a folder of your own."

@@ -89,7 +89,7 @@ def check_port(address: str, port: int, other: Dashboard | None) -> None:
                 raise CannotStart(f"The dashboard of this home runs already: open {open_}") from error
             raise CannotStart(
                 f"The dashboard cannot listen on {address}:{port} ({error.strerror}). "
-                f"Choose another port: make run PORT={port + 1}"
+                f"Choose another port: make run PORT={port + 1 if port < 65535 else port - 1}"
             ) from error
 
 
