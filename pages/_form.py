@@ -32,7 +32,7 @@ def form() -> None:
     base, begin, name = starting_point()
     if name:
         st.markdown(f"Starting from **{plain(name)}**.")
-    settings, summary = st.columns([5, 4], gap="large")
+    settings, summary = st.columns([1, 1], gap="large")
     with settings:
         values = inputs(base, begin)
     with summary:
@@ -95,14 +95,11 @@ def inputs(base: str, start: RunConfig) -> dict[str, Any]:
     network = several(same, knobs, names, f"network-{family}", 2)
 
     st.subheader("Training")
-    training = several(
-        start.training, TrainingConfig, ["epochs", "batch_size", "optimizer", "lr", "weight_decay"], "training"
-    )
-    # momentum is a setting of sgd: it is there when sgd is
-    training["momentum"] = (
-        one(start.training, TrainingConfig, "momentum", "training") if training["optimizer"] == "sgd" else 0.0
-    )
-    seed = setting(RunConfig, "seed", start.seed, f"{base}-seed", **KEEP)
+    training = several(start.training, TrainingConfig, ["epochs", "batch_size", "optimizer"], "training")
+    momentum = ["momentum"] * (training["optimizer"] == "sgd")  # a setting of sgd: it is there when sgd is
+    training |= several(start.training, TrainingConfig, ["lr", "weight_decay", *momentum], "training")
+    with st.columns(3)[0]:
+        seed = setting(RunConfig, "seed", start.seed, f"{base}-seed", **KEEP)
     return {
         "dataset": {"name": dataset, **data},
         "network": {"family": family, **network},

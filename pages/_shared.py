@@ -170,8 +170,8 @@ def _limits(field: FieldInfo, kind: type) -> tuple[Any, Any]:
 
 
 def _step(value: float) -> float:
-    """One unit of the value's first digit: 0.001 for 0.001 to 0.009."""
-    digits = 0
+    """One unit of the value's first digit: 0.001 for 0.001 to 0.009; 0.0001 from zero."""
+    digits = 0 if value else 4
     while value and value * 10**digits < 1 and digits < 8:
         digits += 1
     return float(10**-digits)
