@@ -49,6 +49,7 @@ def filters_through_training(run: Run, epochs: list[int], epoch: int) -> None:
                 st.markdown(f"**{panel.title}**")
                 alt = f"Filters of {name}: {panel.title.lower()} (epoch {panel.epoch}), {meaning}"
                 st.image(picture(panel.weights_FCHW, None if own else largest), alt=alt)
+    with st.container(gap="xsmall", key="pixels-filters-range"):
         legend(own, largest)
     chosen = panels[-1].weights_FCHW
     says = "Lowest and highest weight of every filter in each picture"
@@ -102,9 +103,8 @@ def legend(own: bool, largest: float) -> None:
     if own:
         st.markdown("Each filter spans black to white from its own lowest to its own highest weight: see the numbers.")
         return
-    with st.container(gap="xsmall"):
-        st.image(scale_bar(-largest, largest), alt=f"Scale of grey from {-largest:.3g} to {largest:.3g}")
-        st.markdown("Mid grey is 0. The range is that of the largest weight in these pictures, to either side.")
+    st.image(scale_bar(-largest, largest), alt=f"Scale of grey from {-largest:.3g} to {largest:.3g}")
+    st.markdown("Mid grey is 0. The range is that of the largest weight in these pictures, to either side.")
 
 
 def numbers(panels: list[Panel]) -> pd.DataFrame:

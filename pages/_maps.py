@@ -84,6 +84,7 @@ def show_layer(key: Key, maps_BKhw: np.ndarray, pictures: list[Shown], view: Vie
         for begin, end in blocks(first, last, columns):
             png = picture(key, view, names, whole, begin, columns, maps_BKhw[:, begin:end])
             st.image(png, alt=f"Feature maps {begin} to {end - 1} of {layer} for {' and '.join(names)}")
+    with st.container(key=f"pixels-{layer}-range"):
         legend(layer, whole, view)
     says = f"Lowest, highest and mean value of every map of {layer}"
     # computed again when pressed: a page that is looked at holds no arrays

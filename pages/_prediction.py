@@ -37,7 +37,7 @@ def both_views(shown: Shown, place: int) -> None:
                 st.markdown(f"Original: {wide}×{high}")
         with st.container(width="content", gap="xsmall"):
             st.image(x_HWC[..., 0] if channels == 1 else x_HWC, alt=f"{shown.name} as the network gets it")
-            st.markdown(f"For the network: {size}×{size}, {'grey' if channels == 1 else 'RGB'}")
+            st.markdown(f"Network sees {size}×{size}, {'grey' if channels == 1 else 'RGB'}")
 
 
 def prediction(classes: tuple[str, ...], probabilities_K: np.ndarray, truth: str | None) -> None:
