@@ -109,6 +109,7 @@ def test_a_run_that_cannot_be_made_is_a_sentence(open_page: Open, monkeypatch: p
     assert app.button(key="train-digits-quick")
 
 
+@pytest.mark.usefixtures("here")
 def test_a_preset_can_be_changed_before(open_page: Open) -> None:
     app = open_page("home").button(key="open-convnet-3").click().run()
     assert app.query_params["preset"] in ("convnet-3", ["convnet-3"])
