@@ -29,7 +29,7 @@ def live_run(run_id: str) -> None:
 
 
 def header(run: Run) -> None:
-    name, controls = st.columns([3, 2], vertical_alignment="bottom")
+    name, controls = st.columns([2, 1], vertical_alignment="bottom")
     with name:
         st.title(plain(run.name))
         badge(run)
@@ -164,9 +164,9 @@ def footer(run: Run) -> None:
         st.page_link(
             "pages/runs.py", label="Compare", icon=":material/stacked_line_chart:", query_params={"runs": run.id}
         )
-        st.page_link(
-            "pages/train.py", label="Train again with changes", icon=":material/tune:", query_params={"from": run.id}
-        )
+        # a link to the page that is open would look like the chosen one of the four
+        if st.button("Train again with changes", icon=":material/tune:", type="tertiary"):
+            st.switch_page("pages/train.py", query_params={"from": run.id})
     with st.expander("Settings of this run", icon=":material/settings:"):
         where = f"{run.device_name} ({run.device}), " if run.device else ""
         split = f"{run.num_train:,} training, {run.num_val:,} validation and {run.num_test:,} test images"
