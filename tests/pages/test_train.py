@@ -145,6 +145,10 @@ def test_what_is_not_there_is_a_sentence(train: Open, query: dict[str, str], sen
 # --- the live run
 
 
+def commands(app: AppTest) -> list[str]:
+    return [label for label in labels(app) if label in ("Pause", "Resume", "Stop")]
+
+
 STATES: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "queued": ({"epochs_done": 0, "end": ""}, ["Pause", "Stop"], "Waiting for its turn"),
     "running": ({"epochs_done": 2, "end": ""}, ["Pause", "Stop"], "Epoch 3 of 4 · step 8 of 16 · 1,000 images/s"),
@@ -162,7 +166,7 @@ def test_a_run_is_shown_with_what_can_be_done(train: Open, make_run: Make, state
     run = make_run("a run", **options)
     assert run.state == state
     app = train(run=run.id)
-    assert labels(app) == buttons
+    assert commands(app) == buttons
     assert sentence in text_of(app)
     assert state in text_of(app)
     assert {metric.label for metric in app.metric} >= {"Training loss", "Best validation accuracy", "Test accuracy"}
@@ -173,7 +177,7 @@ def test_a_run_that_waits_to_go_on_is_drawn_once(train: Open, make_run: Make, st
     store.interrupted(run.id, "Its process died at step 8; it resumes from its last checkpoint.")
     app = train(run=run.id)
     assert "Its process died at step 8; it resumes" in text_of(app)
-    assert labels(app) == ["Pause", "Stop"]
+    assert commands(app) == ["Pause", "Stop"]
 
 
 def test_time_left_is_images_left_over_their_rate(train: Open, make_run: Make) -> None:
@@ -207,7 +211,7 @@ def test_a_paused_run_is_resumed_and_a_waiting_one_stopped(train: Open, make_run
     assert store.run(run.id).state == "queued"
     button(app, "Stop").click().run()
     assert store.run(run.id).state == "stopped"
-    assert labels(app) == []
+    assert commands(app) == []
 
 
 def test_a_command_that_comes_too_late_is_a_sentence(train: Open, make_run: Make, store: Store) -> None:
@@ -216,7 +220,7 @@ def test_a_command_that_comes_too_late_is_a_sentence(train: Open, make_run: Make
     store.append(run.id, RunEnded("finished"))
     button(app, "Pause").click().run()
     assert "is finished, so that it cannot be paused" in text_of(app)
-    assert labels(app) == []
+    assert commands(app) == []
 
 
 def test_a_run_of_another_version_is_a_sentence(train: Open, make_run: Make, store: Store) -> None:
