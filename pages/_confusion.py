@@ -12,7 +12,7 @@ from cnnapp.config import DATASETS
 from cnnapp.store import Run
 from pages._confusion_words import cell_sentence, class_table, matrix_table, most_confused, precision_sentence
 from pages._csv import as_csv
-from pages._shared import percent, plain, store
+from pages._shared import in_words, percent, plain, store
 
 HELP = {
     "Accuracy": "One class against the rest: the share of all images that is rightly called it or not it",
@@ -38,6 +38,7 @@ def live_matrix(run: Run, view: View) -> None:
     st.fragment(body, run_every=every)(run.id, run.state, run.epoch == 0, view)
 
 
+@in_words()
 def body(run_id: str, state: str, waiting: bool, view: View) -> None:
     run = store().run(run_id)
     if run.state != state or (waiting and run.epoch):

@@ -18,7 +18,7 @@ from cnnapp.charts.tiles import Range, limits_of, scale_bar
 from pages._downloads import downloads
 from pages._images import Shown
 from pages._map_pictures import View, blocks, columns_for, numbers, picture
-from pages._shared import plain
+from pages._shared import in_words, plain
 
 COLOURS: dict[str, Colours] = {"Grey": "grey", "Viridis": "viridis", "Cividis": "cividis"}
 OWN, COMMON = "Each its own", "One a layer"
@@ -49,6 +49,7 @@ def _look(run_id: str, epoch: int, images: str, _x: list[np.ndarray]) -> Look:
 
 
 @st.fragment
+@in_words()
 def feature_maps(run_id: str, epoch: int, pictures: list[Shown]) -> None:
     view = choose_view()
     for layer, maps_BKhw in look(run_id, epoch, pictures).maps.items():

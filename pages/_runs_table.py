@@ -9,7 +9,7 @@ import streamlit as st
 
 from cnnapp.config import DATASETS, NETWORKS
 from cnnapp.store import Run
-from pages._shared import plain, store
+from pages._shared import in_words, plain, store
 
 KEY, SHOWN, CHANGED = "runs-table", "runs-shown", "runs-changed"
 MOST_CHOSEN = 24
@@ -39,6 +39,7 @@ def runs_table() -> None:
     st.fragment(_body, run_every=SECONDS_ACTIVE if busy else SECONDS_QUIET)()
 
 
+@in_words()
 def _body() -> None:
     if st.session_state.pop(CHANGED, False):
         st.rerun()

@@ -11,7 +11,7 @@ from pages._filters import filters_through_training
 from pages._images import choose_images
 from pages._maps import feature_maps, look
 from pages._prediction import show_images
-from pages._shared import choose_run, ensure_frame, plain, store
+from pages._shared import choose_run, ensure_frame, in_words, plain, store
 
 ensure_frame()
 
@@ -19,6 +19,7 @@ SQUARE_CORNERS = "<style>[class*='st-key-pixels-'] img {border-radius: 0}</style
 WATCH_SECONDS = 2.0
 
 
+@in_words()
 def watch(run_id: str, seen: tuple[str, list[int]]) -> None:
     """Draws the page again when the run has new weights or another state; else nothing changes."""
     try:
