@@ -292,8 +292,8 @@ def test_an_unknown_layer_epoch_or_place_is_a_sentence(trained: Run, picture: Pa
     filters: Callable[..., str] = lambda *more: refused("filters", trained.id, *more)  # noqa: E731
     for command in (maps, filters):
         assert "There is no convolution named 'conv9'. Known: conv1, conv2" in command("--layer", "conv9", "--out", out)
-        assert "weights of epoch 99" in command("--layer", "conv1", "--epoch", "99", "--out", out)
-        assert "weights of epoch -1" in command("--layer", "conv1", "--epoch", "-1", "--out", out)
+        assert "of epoch 99 were not kept" in command("--layer", "conv1", "--epoch", "99", "--out", out)
+        assert "of epoch -1 were not kept" in command("--layer", "conv1", "--epoch", "-1", "--out", out)
         nowhere = tmp_path / "no folder" / "maps.png"
         assert "Choose another place with --out" in command("--layer", "conv1", "--out", nowhere)
     assert not out.exists()

@@ -44,7 +44,8 @@ TABLE = {
     # the public API: whatever is heavy comes when it is called
     "cnnapp": Place("compute config errors events launching store tasks training", later="torch"),
     "cnnapp.__main__": Place("cli"),
-    "cnnapp.cli": Place(f"cnnapp {BASE} answers charts compute insight launching machine store", "commands"),
+    "cnnapp.cli": Place("commands launching settings", "commands"),
+    "cnnapp.commands": Place(f"cnnapp {BASE} answers charts compute insight launching machine store", "commands"),
     "cnnapp.config": Place("errors registry"),
     "cnnapp.errors": Place(),
     "cnnapp.events": Place("errors"),
