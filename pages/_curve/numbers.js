@@ -8,9 +8,14 @@ export function niceStep(span, count) {
   return power * (part < 1.5 ? 1 : part < 3.5 ? 2 : part < 7.5 ? 5 : 10);
 }
 
+/** Whether two values differ by rounding only: smoothing one value may give its neighbour, and no tick fits between. */
+function isFlat(low, high) {
+  return high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+}
+
 /** Round values from `low` to `high`, about `count` of them; `whole` allows whole numbers only. */
 export function ticks(low, high, count, whole = false) {
-  if (!(high > low)) return Number.isFinite(low) ? [low] : [];
+  if (!(high > low) || isFlat(low, high)) return Number.isFinite(low) ? [low] : [];
   let step = niceStep(high - low, count);
   if (whole) step = Math.max(1, Math.round(step));
   const found = [];
@@ -135,6 +140,7 @@ export function valueRange(lists, from, to, log, limits) {
     }
   }
   if (!(high >= low)) return log ? [0.1, 1] : [0, 1];
+  if (isFlat(low, high)) low = high;
   if (log) return high > low ? [low / (high / low) ** 0.05, high * (high / low) ** 0.05] : [low / 2, high * 2];
   const margin = (high - low) * 0.05 || Math.abs(high) * 0.05 || 0.5;
   const [least, most] = limits || [null, null];

@@ -92,3 +92,16 @@ def test_the_value_range_ignores_what_is_outside_or_cannot_be_drawn() -> None:
     assert 0 < low < 10 < high
     assert js("valueRange([], 0, 1, false, null)") == [0, 1]
     assert js("valueRange([{x: [1], values: [1]}], 0, 2, false, [0, 1])") == pytest.approx([0.95, 1])
+
+
+def test_values_that_differ_by_rounding_only_get_an_axis_with_ticks() -> None:
+    """Smoothing a run's first value may change its last bit; between the two no tick can be found, however long."""
+    values = [number / 64 for number in range(1, 65)]
+    lists = "[{ x: [1, 2], values: smooth([y, y], 0.6) }, { x: [1, 2], values: [y, y] }]"
+    ranges = js(f"{values}.map((y) => valueRange({lists}, 0.5, 2.5, false, [0, 1]))")
+    for value, (low, high) in zip(values, ranges, strict=True):
+        assert low < value <= high
+        assert high - low > 0.04 * value
+    assert all(2 <= len(found) <= 11 for found in js(f"{ranges}.map(([low, high]) => ticks(low, high, 5))"))
+    assert js("ticks(0.09375, 0.09375000000000001, 5)") == [0.09375]
+    assert all(low < high for low, high in js(f"{values}.map((y) => valueRange({lists}, 0.5, 2.5, true, [0, 1]))"))
