@@ -8,14 +8,20 @@ import traceback
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import psutil
 import torch
 
+from cnnapp.config import override, parse_config
+from cnnapp.data.loading import Split, Splits
 from cnnapp.errors import CnnAppError, DiskFull
-from cnnapp.events import DataProgress, RunEnded
+from cnnapp.events import DataProgress, RunEnded, StepsDone
+from cnnapp.networks.build import build
 from cnnapp.settings import read_settings
 from cnnapp.store import Store, open_store
 from cnnapp.training import train
+from cnnapp.training.loop import train_model
+from cnnapp.training.splits import TensorSplits
 
 ASK_SECONDS = 0.1
 Answer = Literal["go", "pause", "stop"]
@@ -23,13 +29,34 @@ Answer = Literal["go", "pause", "stop"]
 
 def main(connection: socket.socket, run_id: str, attempt: int, device: str, threads: int, nice: int) -> None:
     """Entry of a worker's process. ``connection`` is only held: its end tells the scheduler that we are gone."""
-    os.nice(nice)
     torch.set_num_threads(threads)
     store = open_store()
     me = psutil.Process()
     # The scheduler that started us may have died since, and another may have started this run again: one of us gets it.
     if store.set_worker(run_id, attempt, me.pid, me.create_time(), threads):
-        record(store, run_id, device)
+        record(store, run_id, device, nice)
+
+
+def warm_up() -> None:
+    """Train on made-up images: a process that has done so is quick at its first step. Draws random numbers."""
+    config = override(parse_config({}), ["training.batch_size=64", "training.epochs=1", "training.optimizer=sgd"])
+    y_N = np.arange(128) % 10
+    split = Split(np.zeros((len(y_N), 1, 28, 28), np.uint8), y_N, np.arange(len(y_N)))
+    splits = Splits(split, split, split, tuple(map(str, range(10))), "unit")
+    model = build(config.network, (1, 28, 28), 10)
+    for _ in train_model(config, model, TensorSplits.from_splits(splits, torch.device("cpu"))):
+        pass
+
+
+class Priority:
+    """That of this process: as it is until the first step, which its user waits for; then lower, for quick pages."""
+
+    def __init__(self, nice: int) -> None:
+        self.nice = nice
+
+    def lower(self) -> None:
+        os.nice(self.nice)
+        self.nice = 0
 
 
 class Commands:
@@ -62,9 +89,9 @@ class EndedBeforeTraining(Exception):
         self.state = state
 
 
-def record(store: Store, run_id: str, device: str) -> None:
+def record(store: Store, run_id: str, device: str, nice: int = 0) -> None:
     """Train a stored run and append what happens, including how it failed."""
-    ask = Commands(store, run_id)
+    ask, priority = Commands(store, run_id), Priority(nice)
     signal.signal(signal.SIGTERM, ask.on_sigterm)
     try:
         events = train(
@@ -73,11 +100,13 @@ def record(store: Store, run_id: str, device: str) -> None:
             resume=store.resume_checkpoint(run_id),
             device=device,
             resume_seconds=read_settings().resume_seconds,
-            progress=data_progress(store, run_id, ask),
+            progress=data_progress(store, run_id, ask, priority),
         )
         for event in events:
             if not (ask.process_ends and isinstance(event, RunEnded) and event.state == "paused"):
                 store.append(run_id, event)
+            if isinstance(event, StepsDone):
+                priority.lower()
     except EndedBeforeTraining as end:
         if not ask.process_ends:
             store.append(run_id, RunEnded(end.state))
@@ -99,12 +128,13 @@ def memory_sentence(store: Store, run_id: str, device: str) -> str:
     return f"{device} has too little memory for batches of {batch_size} images: use a smaller batch size or image size."
 
 
-def data_progress(store: Store, run_id: str, ask: Commands) -> Callable[[str, float], None]:
+def data_progress(store: Store, run_id: str, ask: Commands, priority: Priority) -> Callable[[str, float], None]:
     """Writes down how the fetching of data goes, at most twice a second; a stop or pause ends it."""
     next_write = 0.0
 
     def progress(text: str, share: float) -> None:
         nonlocal next_write
+        priority.lower()
         if (answer := ask()) != "go":
             raise EndedBeforeTraining("paused" if answer == "pause" else "stopped")
         if time.monotonic() >= next_write:

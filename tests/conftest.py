@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("CNNAPP_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """A page under AppTest takes the place of ``__main__``, which a spawned process would then run: app.py."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture

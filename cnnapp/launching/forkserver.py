@@ -29,10 +29,12 @@ import psutil
 from filelock import FileLock, Timeout
 
 from cnnapp.launching.identity import code_time, lock_path, socket_path
+from cnnapp.launching.spare import Spare
 from cnnapp.settings import PREFIX, read_settings
 
 PRELOAD = ("torch", "torch._dynamo", "torchvision.datasets", "sklearn.datasets", "cnnapp.worker", "cnnapp.tasks")
 GRACE_SECONDS = 20.0
+SPARE_SECONDS = 1.5  # after the last request; then the next worker is forked and warmed up
 REQUEST_BYTES = 1 << 20
 
 
@@ -48,19 +50,21 @@ def receive_line(connection: socket.socket) -> bytes:
 
 
 class ForkServer:
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, keep_spare: bool = False) -> None:
         self.listener = listener
         self.code = code_time()
         self.leases: set[socket.socket] = set()
         self.unleased_since = time.monotonic()
         self.stale = False
+        self.spare = Spare()
+        self.next_spare = time.monotonic() + SPARE_SECONDS if keep_spare else float("inf")
 
     def serve(self) -> None:
         """Answer until no lease has been held for a while, or a client runs newer code."""
         selector = selectors.DefaultSelector()
         selector.register(self.listener, selectors.EVENT_READ)
         while not self.stale and (self.leases or time.monotonic() - self.unleased_since < GRACE_SECONDS):
-            for key, _ in selector.select(timeout=min(5.0, GRACE_SECONDS)):
+            for key, _ in selector.select(timeout=self._prepare_spare()):
                 if key.fileobj is self.listener:
                     connection, _ = self.listener.accept()
                     if self._answer(connection):
@@ -73,6 +77,23 @@ class ForkServer:
                     self.leases.discard(lease)
                     lease.close()
                     self.unleased_since = time.monotonic()
+
+    def _prepare_spare(self) -> float:
+        """Fork a spare when it is time to; seconds until there is something to do unasked."""
+        longest = min(5.0, GRACE_SECONDS)
+        if self.spare.exists:
+            return longest
+        left = self.next_spare - time.monotonic()
+        if left > 0:
+            return min(left, longest)
+        self.spare.prepare(self._close_all, become_child)
+        return longest
+
+    def _close_all(self) -> None:
+        """In a forked process: what is the server's is not ours."""
+        self.listener.close()
+        for lease in self.leases:
+            lease.close()
 
     def _answer(self, connection: socket.socket) -> bool:
         """Serve one request; True when the connection is a lease to be kept."""
@@ -97,11 +118,11 @@ class ForkServer:
         return False
 
     def _fork(self, connection: socket.socket, request: dict[str, object]) -> None:
-        if os.fork() == 0:
+        if self.next_spare < float("inf"):
+            self.next_spare = time.monotonic() + SPARE_SECONDS  # a new spare's warming up is not to slow this one down
+        if not self.spare.take(connection, request) and os.fork() == 0:
             try:
-                self.listener.close()
-                for lease in self.leases:
-                    lease.close()
+                self._close_all()
                 become_child(connection, request)
             finally:
                 os._exit(1)  # only reached when becoming a child failed
@@ -165,7 +186,7 @@ def main() -> int:
             importlib.import_module(module)
         gc.collect()
         gc.freeze()  # children do not copy these pages by collecting them
-        ForkServer(listener).serve()
+        ForkServer(listener, keep_spare=True).serve()
     finally:
         Path(path).unlink(missing_ok=True)
         listener.close()

@@ -4,12 +4,17 @@ import contextlib
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import TypedDict
 
 from cnnapp.launching.client import start_process
 from cnnapp.launching.identity import code_time, is_alive
 from cnnapp.launching.scheduler import WAKE, record_path
+
+
+START_SECONDS = 1.0  # more than a scheduler takes from its start to its record
+_started: dict[Path, float] = {}
 
 
 def ensure_scheduler(home: Path) -> None:
@@ -24,7 +29,9 @@ def ensure_scheduler(home: Path) -> None:
                 os.kill(record["pid"], WAKE)
             return
         os.kill(record["pid"], signal.SIGTERM)  # it may be ended at any time without losing a run
-    start_process(home, "scheduler")
+    if time.monotonic() - _started.get(home, -START_SECONDS) >= START_SECONDS:  # else one is on its way
+        _started[home] = time.monotonic()
+        start_process(home, "scheduler")
 
 
 class Record(TypedDict):

@@ -16,6 +16,7 @@ from cnnapp.store import Run, Store
 from tests.launching.helpers import assert_same_training, small_config, wait_for_end, wait_until
 
 KILLS = 20
+CONFIG = small_config("training.epochs=8")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def undisturbed() -> list[Run]:
 @pytest.fixture
 def reference(lab: Store, undisturbed: list[Run]) -> Run:
     if not undisturbed:
-        undisturbed.append(wait_for_end(lab, cnnapp.submit(small_config())))
+        undisturbed.append(wait_for_end(lab, cnnapp.submit(CONFIG)))
     assert undisturbed[0].state == "finished"
     return undisturbed[0]
 
@@ -62,8 +63,8 @@ def test_runs_that_are_killed_at_random_moments_end_as_if_they_were_not(lab: Sto
     chance = random.Random(7)
     done = 0
     while done < KILLS:
-        run = cnnapp.submit(small_config())
-        for kill in chance.choices([kill_worker, kill_scheduler, kill_both], weights=[4, 1, 1], k=7):
+        run = cnnapp.submit(CONFIG)
+        for kill in chance.choices([kill_worker, kill_scheduler, kill_both], weights=[4, 1, 1], k=10):
             wait_until_stepped(lab, run.id)
             time.sleep(chance.uniform(0, 0.5))
             done += kill(lab, run.id)

@@ -6,6 +6,7 @@ after every update (Streamlit's default, switched off in .streamlit/config.toml)
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -20,8 +21,14 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def watched() -> Iterator[Load]:
     """30 viewers, an update a second each, of a run with 100,000 steps that trains on."""
-    with lab(compute_workers=1) as store, long_run(store) as run, dashboard() as board, trains_on(store, run):
-        yield asyncio.run(load(board, run, VIEWERS, SECONDS))
+    with (
+        lab(compute_workers=1) as store,
+        long_run(store) as run,
+        dashboard() as board,
+        trains_on(store, run),
+        ThreadPoolExecutor(1) as thread,  # Playwright's browser, where there is one, keeps a loop running in this one
+    ):
+        yield thread.submit(asyncio.run, load(board, run, VIEWERS, SECONDS)).result()
 
 
 def test_every_viewer_sees_the_page_and_no_error(watched: Load) -> None:
