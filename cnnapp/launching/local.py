@@ -12,7 +12,6 @@ from cnnapp.launching.client import start_process
 from cnnapp.launching.identity import code_time, is_alive
 from cnnapp.launching.scheduler import WAKE, record_path
 
-
 START_SECONDS = 1.0  # more than a scheduler takes from its start to its record
 _started: dict[Path, float] = {}
 
