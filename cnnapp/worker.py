@@ -29,12 +29,11 @@ Answer = Literal["go", "pause", "stop"]
 
 def main(connection: socket.socket, run_id: str, attempt: int, device: str, threads: int, nice: int) -> None:
     """Entry of a worker's process. ``connection`` is only held: its end tells the scheduler that we are gone."""
-    torch.set_num_threads(threads)
     store = open_store()
     me = psutil.Process()
     # The scheduler that started us may have died since, and another may have started this run again: one of us gets it.
     if store.set_worker(run_id, attempt, me.pid, me.create_time(), threads):
-        record(store, run_id, device, nice)
+        record(store, run_id, device, threads, nice)
 
 
 def warm_up() -> None:
@@ -48,13 +47,25 @@ def warm_up() -> None:
         pass
 
 
-class Priority:
-    """That of this process: as it is until the first step, which its user waits for; then lower, for quick pages."""
+class Pace:
+    """How this process shares the machine: until a new run's first step, which its user waits for, and afterwards.
 
-    def __init__(self, nice: int) -> None:
+    Meanwhile the browser draws the page, and two threads on busy cores wait for each other: one is several times
+    quicker. It is one for exactly the first step of the run, however often that is begun, since sums of several threads
+    have other last bits.
+    """
+
+    def __init__(self, threads: int, nice: int, is_new: bool) -> None:
+        self.threads = threads
         self.nice = nice
+        torch.set_num_threads(1 if is_new else threads)
 
-    def lower(self) -> None:
+    def step_done(self) -> None:
+        torch.set_num_threads(self.threads)
+        self.give_way()
+
+    def give_way(self) -> None:
+        """Lower the priority, so that pages stay quick."""
         os.nice(self.nice)
         self.nice = 0
 
@@ -89,24 +100,26 @@ class EndedBeforeTraining(Exception):
         self.state = state
 
 
-def record(store: Store, run_id: str, device: str, nice: int = 0) -> None:
+def record(store: Store, run_id: str, device: str, threads: int = 1, nice: int = 0) -> None:
     """Train a stored run and append what happens, including how it failed."""
-    ask, priority = Commands(store, run_id), Priority(nice)
+    ask = Commands(store, run_id)
     signal.signal(signal.SIGTERM, ask.on_sigterm)
     try:
+        resume = store.resume_checkpoint(run_id)
+        pace = Pace(threads, nice, is_new=resume is None)
         events = train(
             store.run(run_id).config,
             ask=ask,
-            resume=store.resume_checkpoint(run_id),
+            resume=resume,
             device=device,
             resume_seconds=read_settings().resume_seconds,
-            progress=data_progress(store, run_id, ask, priority),
+            progress=data_progress(store, run_id, ask, pace),
         )
         for event in events:
             if not (ask.process_ends and isinstance(event, RunEnded) and event.state == "paused"):
                 store.append(run_id, event)
             if isinstance(event, StepsDone):
-                priority.lower()
+                pace.step_done()
     except EndedBeforeTraining as end:
         if not ask.process_ends:
             store.append(run_id, RunEnded(end.state))
@@ -128,13 +141,13 @@ def memory_sentence(store: Store, run_id: str, device: str) -> str:
     return f"{device} has too little memory for batches of {batch_size} images: use a smaller batch size or image size."
 
 
-def data_progress(store: Store, run_id: str, ask: Commands, priority: Priority) -> Callable[[str, float], None]:
+def data_progress(store: Store, run_id: str, ask: Commands, pace: Pace) -> Callable[[str, float], None]:
     """Writes down how the fetching of data goes, at most twice a second; a stop or pause ends it."""
     next_write = 0.0
 
     def progress(text: str, share: float) -> None:
         nonlocal next_write
-        priority.lower()
+        pace.give_way()
         if (answer := ask()) != "go":
             raise EndedBeforeTraining("paused" if answer == "pause" else "stopped")
         if time.monotonic() >= next_write:

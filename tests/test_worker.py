@@ -206,3 +206,27 @@ def test_a_scheduler_starts_again_what_a_signal_ended(lab: Store) -> None:
     assert lab.run(run.id).state == "running"
     lab.command(run.id, "stop")
     assert wait_for_end(lab, run).state == "stopped"
+
+
+def test_only_a_new_runs_first_step_is_done_by_one_thread(
+    store: Store, claimed: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last bits of sums depend on threads: what is begun again after a kill must do each step as before."""
+    used: list[int] = []
+    nices: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    monkeypatch.setattr(os, "nice", nices.append)
+
+    def train(config: object, **options: Any) -> Iterator[Event]:
+        options["progress"]("Reading", 0.5)
+        used.append(0)
+        yield from (STARTED, steps(1, 1), steps(2, 2), RunEnded("finished"))
+
+    monkeypatch.setattr(worker, "train", train)
+    worker.record(store, claimed.id, "cpu", threads=3, nice=7)
+    assert used == [1, 0, 3, 3]
+    assert nices[0] == 7
+    assert sum(nices) == 7
+    used.clear()
+    worker.Pace(3, 0, is_new=False)
+    assert used == [3]
