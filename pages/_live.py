@@ -158,7 +158,7 @@ def result(run: Run) -> None:
 
 def footer(run: Run) -> None:
     query = {"run": run.id}
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link("pages/mistakes.py", label="Mistakes", icon=":material/grid_on:", query_params=query)
         st.page_link("pages/look_inside.py", label="Look inside", icon=":material/frame_inspect:", query_params=query)
         st.page_link(
