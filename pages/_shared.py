@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import annotated_types
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cnnapp.errors import RunNotFound
+from cnnapp.settings import read_settings
 from cnnapp.store import Run, Store, open_store
 from pages._frame import ensure_frame, in_words, plain
 
@@ -37,8 +39,16 @@ ICONS = {
 }
 
 
+_stores: dict[Path, Store] = {}
+
+
 def store() -> Store:
-    return open_store()
+    """The home's, opened once for all viewers: opening costs more than what a live page reads."""
+    home = read_settings().home
+    kept = _stores.get(home)
+    if kept is None or not kept.is_in_place():
+        kept = _stores[home] = open_store(home)
+    return kept
 
 
 def badge(run: Run) -> None:

@@ -78,6 +78,14 @@ class Database:
         with self._errors_in_words(), self._connection() as connection:
             _use_log(connection, path)
             _migrate(connection, path)
+        self._inode = path.stat().st_ino
+
+    def is_in_place(self) -> bool:
+        """Whether the file is still the one that was opened: it may have been removed, or replaced by a backup."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         """All rows of a query; nothing stays open."""

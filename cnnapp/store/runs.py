@@ -42,6 +42,10 @@ class Store:
         self._database = Database(self.home / "cnnlab.sqlite3")
         self._attempts: dict[str, int] = {}  # of the runs that this process is the worker of
 
+    def is_in_place(self) -> bool:
+        """Whether its database is still the file that was opened; if not, open the store again."""
+        return self._database.is_in_place()
+
     # --- making and finding
 
     def create(self, config: RunConfig, name: str = "", token: str | None = None) -> Run:

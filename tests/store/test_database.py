@@ -249,3 +249,15 @@ def test_a_fork_waits_for_the_transactions_of_other_threads(home, config):
         os._exit(0 if [run.name for run in store.runs()] == ["written"] else 1)
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_store_knows_when_its_database_is_another_file(home):
+    store = open_store(home)
+    assert store.is_in_place()
+    store.create(RunConfig.model_validate({}))
+    assert store.is_in_place()
+    (path,) = home.glob("*.sqlite3")
+    path.rename(path.with_suffix(".old"))
+    assert not store.is_in_place()
+    assert open_store(home).is_in_place()
+    assert not store.is_in_place()
